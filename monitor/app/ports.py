@@ -1,0 +1,320 @@
+"""What the use cases need from the world. Adapters implement these; `bootstrap` chooses them.
+
+Tables are `pyarrow.Table`. All datetimes are aware and UTC. Errors are those of `monitor.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
+from monitor.domain.model import Scores
+from monitor.domain.version import Alias, AliasMove, Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """A delivery after validation.
+
+    `rows`: the schema's columns only, in the order id, timestamp, features, in these Arrow types: id `string`,
+    timestamp `timestamp[us, UTC]`, numeric `float64` (null = missing; infinities are rejected), categorical
+    `dictionary<int32, string>`, boolean `bool`, image and vector `fixed_size_list<float32>` (images 0..1).
+    `rejected`: one row per rejected input row: `row` (1-based, header not counted), `column`, `reason`
+    (a closed set, see `domain.quarantine`), `detail`, `content` (the whole input row as JSON text).
+    """
+
+    rows: pa.Table
+    rejected: pa.Table
+    notes: tuple[str, ...] = ()
+
+
+class BatchSource(Protocol):
+    def deliveries(self) -> Sequence[Delivery]:
+        """All that lies there now, hidden and temporary files left out. Raises SourceError."""
+        ...
+
+    def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
+        """False while it may still be written: changed within `settle`, or a Parquet footer still to come."""
+        ...
+
+    def fingerprint(self, delivery: Delivery) -> str:
+        """Hash of the content. Raises SourceError when it cannot be read (gone, no permission)."""
+        ...
+
+    def window(self, delivery: Delivery) -> Window:
+        """From the date parts of the path template, else from the timestamp column, else the modification time.
+
+        Never raises for bad content: then the modification time stands in, and `read` will say what is wrong.
+        """
+        ...
+
+    def read(self, delivery: Delivery, *, now: datetime) -> Validated:
+        """Read and validate. Raises DataError (whole file unusable), SourceError (not reachable)."""
+        ...
+
+
+class LabelSource(Protocol):
+    """Like `BatchSource`, for labels: `rows` has `id` string, `label` string or float64, `available_at` (nullable)."""
+
+    def deliveries(self) -> Sequence[Delivery]: ...
+    def is_complete(self, delivery: Delivery, *, now: datetime) -> bool: ...
+    def fingerprint(self, delivery: Delivery) -> str: ...
+    def read(self, delivery: Delivery, *, now: datetime) -> Validated: ...
+
+
+class Transaction(Protocol):
+    """Writes that take effect together, or not at all."""
+
+    def finish(
+        self, entry_id: int, state: DeliveryState, *, reason: str = "", window: Window | None = None
+    ) -> None: ...
+    def put_record(self, deployment: str, batch: str, record: Mapping[str, Any]) -> None:
+        """Insert, or replace the record of the same batch (its place in the history stays)."""
+        ...
+
+    def put_measures(self, deployment: str, batch: str, measures: Sequence[Mapping[str, Any]]) -> None: ...
+    def put_state(self, deployment: str, key: str, body: bytes) -> None: ...
+    def add_event(self, deployment: str, at: datetime, event: str, body: Mapping[str, Any]) -> None:
+        """Append to the journal: decisions, attempts, promotions, rollbacks, what an operator did."""
+        ...
+
+    def add_version(self, manifest: Manifest) -> None: ...
+    def move_alias(self, deployment: str, move: AliasMove) -> None: ...
+
+
+class Store(Protocol):
+    """The database. Every method is atomic and safe from any thread; raises StoreError when it does not answer."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Commits at the end of the block, rolls back when it raises."""
+        ...
+
+    # ledger
+    def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
+        """In the order in which they were first seen."""
+        ...
+
+    def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
+        """Enter a delivery, or return the entry it already has (same locator and content; size, mtime refreshed)."""
+        ...
+
+    def claim(self, entry_id: int, *, owner: str, until: datetime) -> bool:
+        """`seen → claimed`, also when the earlier claim has run out or is one's own. False when somebody else has it."""
+        ...
+
+    # leases: who works on a deployment
+    def acquire_lease(self, name: str, *, owner: str, now: datetime, until: datetime) -> str | None:
+        """None when taken (free, run out, or one's own: then renewed), else the present owner."""
+        ...
+
+    def release_lease(self, name: str, *, owner: str) -> None: ...
+
+    # history
+    def records(self, deployment: str, *, last: int | None = None) -> list[dict[str, Any]]:
+        """In the order of processing; the last so many when asked."""
+        ...
+
+    def record(self, deployment: str, batch: str) -> dict[str, Any] | None: ...
+    def measures(self, deployment: str, batch: str) -> list[dict[str, Any]]: ...
+    def events(self, deployment: str, *, event: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
+        """Journal entries `{"at": ISO, "event": …, **body}`, oldest first."""
+        ...
+
+    def count_records(self, deployment: str) -> int: ...
+    def state(self, deployment: str, key: str) -> bytes | None: ...
+
+    # versions
+    def manifests(self, deployment: str) -> list[Manifest]: ...
+    def manifest(self, deployment: str, version: int) -> Manifest | None: ...
+    def next_version(self, deployment: str) -> int: ...
+    def alias(self, deployment: str, alias: Alias) -> int | None: ...
+    def alias_history(self, deployment: str, alias: Alias) -> list[AliasMove]: ...
+    def ping(self) -> None: ...
+
+
+class CollectedData(Protocol):
+    """Scored rows of one deployment, as Parquet by day of the window's start; what retraining reads."""
+
+    def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
+        """Position in `ids` → the other collected batch that already holds this id."""
+        ...
+
+    def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
+        """Durable and atomic (temporary name, fsync, rename); writing the same batch again replaces it."""
+        ...
+
+    def discard(self, batch: str) -> None:
+        """Forget a batch that was written but never recorded (a crash between the two)."""
+        ...
+
+    def batches(self) -> Sequence[str]:
+        """In order of window end."""
+        ...
+
+    def read(self, batch: str) -> pa.Table:
+        """The validated rows plus `score` columns: `score:CLASS` per class, or `score:value`."""
+        ...
+
+    def scores(self, batch: str) -> Scores: ...
+    def quarantine(self, delivery: str, rejected: pa.Table) -> Path | None:
+        """Keep rejected rows under `quarantine/`; None when there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCounts:
+    """What became of the rows of a label delivery so far."""
+
+    joined: int = 0
+    duplicate: int = 0  # the same label again: no effect
+    corrected: int = 0  # another label for an id that had one: the later one counts
+    pending: int = 0  # id not collected yet, or not due yet
+
+
+class LabelBook(Protocol):
+    """Labels of one deployment: staged as they come, joined to collected batches when they are due."""
+
+    def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:
+        """Keep a delivery's labels durably (`id, label, available_at`); the same delivery again changes nothing."""
+        ...
+
+    def join(self, clock: datetime) -> LabelCounts:
+        """Join every label that is due at `clock` and whose row is collected.
+
+        A label is due at its `available_at`, else at min(arrival, end of its row's window + delay).
+        """
+        ...
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """The next moment after `after` at which a staged label of a collected row becomes due."""
+        ...
+
+    def revision(self, batch: str) -> int:
+        """Number of label rows applied to this batch; grows with every join that touched it."""
+        ...
+
+    def labels(self, batch: str) -> pa.Table:
+        """`id, label` of the batch's labelled rows, in the order of the batch's rows."""
+        ...
+
+    def coverage(self, batch: str) -> float:
+        """Share of the batch's rows that have a label."""
+        ...
+
+    def labelled_rows(self) -> Mapping[str, int]:
+        """Labelled rows per collected batch, in order of window end."""
+        ...
+
+    @property
+    def pending(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelBundle:
+    """A version on disk: `folder/weights/`, `folder/code.py`, `folder/reference.safetensors`, `folder/manifest.json`."""
+
+    folder: Path
+    manifest: Manifest
+
+
+class Artefacts(Protocol):
+    """Version folders of one deployment, written once."""
+
+    def folder(self, version: int) -> Path: ...
+    def verify(self, manifest: Manifest) -> ModelBundle:
+        """Check every file's hash. Raises ArtefactError naming the file."""
+        ...
+
+    def publish(self, staged: Path, manifest: Manifest) -> Manifest:
+        """Hash, fsync and move a staged folder to its place; returns the manifest with `files`."""
+        ...
+
+    def reap(self, known: Iterable[int]) -> None:
+        """Remove what a dead process left: staged folders and versions that are not in the store."""
+        ...
+
+
+class Scorer(Protocol):
+    """Scores with a model in a process of its own. Raises ModelError: raised, wrong shape, NaN, hung, died."""
+
+    def score(self, bundle: ModelBundle, rows: pa.Table) -> Scores: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """One run of the trainer. `snapshot` is Parquet, oldest row first: schema columns, label, `_origin`.
+
+    The newest `held_out` rows are kept out of every candidate, scored by all of them and by the champion; the
+    best is held to the gate and, when it passes, fitted again with them. `fitted_by_champion` marks rows (a boolean
+    column `_fitted` of the snapshot) that the champion was trained on and must not be compared on.
+    """
+
+    staging: Path  # where the new version's folder is built
+    snapshot: Path
+    code: Path
+    params: Mapping[str, Any]
+    schema: Mapping[str, Any]  # Schema.to_dict()
+    seed: int
+    held_out: int
+    window_rows: int
+    candidates: Sequence[str]
+    record: Mapping[str, float]  # earlier, discounted losses per candidate (`domain.gate`)
+    gate: Mapping[str, Any]  # kind, margin
+    metric: str
+    champion: ModelBundle | None = None
+    trust: Sequence[str] = ()
+    timeout: timedelta = timedelta(hours=1)
+    memory: int = 8 * 1024**3  # bytes of resident memory of the child
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What the trainer measured; `outcome` is the gate's word and `staging` holds the version only for `promote`."""
+
+    outcome: str  # promote | keep | reject
+    reason: str
+    chosen: str
+    classes: tuple[str, ...]
+    losses: Mapping[str, float]  # mean held-out loss of each candidate, and of "champion"
+    metrics: Mapping[str, float]  # held-out metric of each candidate, and of "champion"
+    record: Mapping[str, float]
+    rows: int
+    held_out: int
+    seconds: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trainer(Protocol):
+    def train(self, job: TrainingJob, progress: Callable[[float, str], None]) -> TrainingResult:
+        """Run in a child process with limits. Raises ModelError (raised, timed out, too much memory, died)."""
+        ...
+
+
+class Reporter(Protocol):
+    def report(
+        self, reference: pa.Table, current: pa.Table, *, schema: Mapping[str, Any], title: str, out: Path
+    ) -> Path:
+        """Write an HTML report in a child process; raises MonitorError, never leaves half a file."""
+        ...
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Wall time, aware, UTC."""
+        ...
+
+
+class Log(Protocol):
+    """Structured log: a stable event name and fields."""
+
+    def info(self, event: str, **fields: Any) -> None: ...
+    def warning(self, event: str, **fields: Any) -> None: ...
+    def error(self, event: str, **fields: Any) -> None: ...

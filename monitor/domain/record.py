@@ -1,0 +1,68 @@
+"""The history record: one batch, what was seen and what was decided. Users read it as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from monitor.domain.batch import Window
+from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """Of one window, in the deployment's metric. `labels_coverage` is the share of its rows with a label."""
+
+    realised: float | None = None
+    estimated: float | None = None
+    low: float | None = None
+    high: float | None = None
+    labels_coverage: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassShare:
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRecord:
+    """Everything that is kept about a judged batch, except its measures."""
+
+    deployment: str
+    batch: str
+    fingerprint: str
+    window: Window
+    rows: int
+    quarantined: int
+    model_version: int | None
+    verdicts: Mapping[Channel, ChannelVerdict]
+    decision: str
+    decision_reason: str
+    performance: Performance = field(default_factory=Performance)
+    label_prior: Mapping[str, ClassShare] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what is worth knowing and harmed nothing: ignored columns, clipped estimates
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst over the channels: bad data before drift before insufficient data before ok."""
+        seen = {v.verdict for v in self.verdicts.values()}
+        order = (Verdict.BAD_DATA, Verdict.DRIFT, Verdict.OK, Verdict.INSUFFICIENT_DATA)
+        return next((v for v in order if v in seen), Verdict.INSUFFICIENT_DATA)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The public form (design §5), plain JSON values."""
+        plain = asdict(self)
+        del plain["window"]
+        return {
+            **plain,
+            "window_start": self.window.start.isoformat(),
+            "window_end": self.window.end.isoformat(),
+            "verdicts": {channel.value: verdict.to_dict() for channel, verdict in self.verdicts.items()},
+            "notes": list(self.notes),
+            "seconds": {stage: round(s, 4) for stage, s in self.seconds.items()},
+        }

@@ -1,0 +1,124 @@
+"""What the columns of a deployment mean. The schema is the contract between data, model and detector."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from monitor.errors import ConfigError
+
+
+class Kind(StrEnum):
+    """How a feature's values are read, summarised and compared."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
+    IMAGE = "image"  # a fixed number of bytes per row: grey or colour values 0..255
+    VECTOR = "vector"  # a list of floats of fixed length per row
+
+    @property
+    def is_array(self) -> bool:
+        return self in (Kind.IMAGE, Kind.VECTOR)
+
+
+class LabelKind(StrEnum):
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The column to be predicted. Class labels are compared as text: 1, "1" and 1.0 are one class."""
+
+    name: str
+    kind: LabelKind
+    positive: str | None = None  # binary only: the class whose probability ranks the rows
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", LabelKind(self.kind))
+        if self.positive is not None and self.kind is not LabelKind.BINARY:
+            raise ConfigError(f"label {self.name!r}: `positive` is for binary labels, this one is {self.kind}")
+
+    @property
+    def is_class(self) -> bool:
+        return self.kind is not LabelKind.REGRESSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """Column roles and kinds.
+
+    `features` maps each model input, in order, to its kind; `id` identifies a row across deliveries;
+    `timestamp` is event time; `segments` are the features by which results are broken down.
+    `timezone` is the zone of timestamps that carry none; without it such timestamps are refused.
+    """
+
+    features: Mapping[str, Kind]
+    id: str | None = None
+    timestamp: str | None = None
+    timezone: str | None = None
+    label: Label | None = None
+    segments: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", {name: _kind(name, kind) for name, kind in self.features.items()})
+        object.__setattr__(self, "segments", tuple(self.segments))
+        if not self.features:
+            raise ConfigError("schema: no features")
+        roles = [r for r in (self.id, self.timestamp, self.label.name if self.label else None) if r is not None]
+        for name in roles:
+            if name in self.features:
+                raise ConfigError(f"schema: column {name!r} is a feature and also id, timestamp or label")
+        if len(set(roles)) != len(roles):
+            raise ConfigError("schema: id, timestamp and label must be different columns")
+        for name in self.segments:
+            if self.features.get(name) not in (Kind.CATEGORICAL, Kind.BOOLEAN):
+                raise ConfigError(f"schema: segment {name!r} is not a categorical or boolean feature")
+
+    def columns_of(self, *kinds: Kind) -> tuple[str, ...]:
+        """Names of the features of these kinds, in schema order."""
+        return tuple(name for name, kind in self.features.items() if kind in kinds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` is the inverse."""
+        label = self.label
+        return {
+            "features": {name: kind.value for name, kind in self.features.items()},
+            "id": self.id,
+            "timestamp": self.timestamp,
+            "timezone": self.timezone,
+            "label": label and {"name": label.name, "kind": label.kind.value, "positive": label.positive},
+            "segments": list(self.segments),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Schema:
+        label = plain.get("label")
+        return cls(**{**plain, "label": Label(**label) if label else None})
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when a model trained under the old schema can no longer be used under the new one."""
+        label = self.label
+        contract = [
+            list(self.to_dict()["features"].items()),
+            label and [label.name, label.kind, label.positive],
+        ]
+        return hashlib.blake2b(json.dumps(contract).encode(), digest_size=8).hexdigest()
+
+
+def _kind(name: str, kind: str) -> Kind:
+    try:
+        return Kind(kind)
+    except ValueError:
+        raise ConfigError(f"schema: feature {name!r} has kind {kind!r}; known are {_listed(Kind)}") from None
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(kinds)
