@@ -56,9 +56,7 @@ def judge(rule: GateRule, *, champion: float | None, candidate: float, rows: int
     if rule.kind == "off":
         return Judgement(Outcome.PROMOTE, "the gate is off")
     if rows < _MIN_ROWS:
-        return Judgement(
-            Outcome.KEEP, f"only {rows} held-out rows that the champion was not fitted on, need {_MIN_ROWS}"
-        )
+        return Judgement(Outcome.KEEP, f"only {rows} held-out rows new to the champion, need {_MIN_ROWS}")
     limit = champion * (1 + rule.margin)
     numbers = f"held-out loss {candidate:.4g} against the champion's {champion:.4g} on {rows} rows"
     if candidate <= limit:

@@ -101,7 +101,7 @@ def observe(state: PolicyState, seen: Seen) -> PolicyState:
 
 
 def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
-    """Return what to do; the same inputs always give the same answer. The state changes by `observe` and `attempted`."""
+    """Return what to do; the same inputs give the same answer. `observe` and `attempted` move the state."""
     if not seen.judged:
         return Decided(Decision.WAIT_DATA, "this batch could not be judged")
     trigger, why = _trigger(seen, rule)
