@@ -1,0 +1,48 @@
+# `make help` lists the targets. Everything is set up in .venv on first use; nothing else on the machine is touched,
+# except by `make test`, which installs Prometheus when it runs as root on Debian.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_PROCESSES ?= 2
+
+CHECKED := monitor models tests $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run retrain test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## set up .venv (by itself before every other target)
+
+run: $(READY) ## start the demo, or one's own daemon: make run CONFIG=folder
+	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/monitor run -c "$(CONFIG)"; else exec $(BIN)/python -m monitor.demo; fi
+
+retrain: $(READY) ## retrain now, also beside a running daemon: make retrain [DEPLOYMENT=name] [CONFIG=folder]
+	@exec $(BIN)/monitor retrain $(DEPLOYMENT) $(if $(CONFIG),-c "$(CONFIG)")
+
+test: $(READY) ## install the system programs that tests use, then check
+	@tools/system-programs
+	@$(MAKE) --no-print-directory check
+
+check: $(READY) ## format, lint, types, import layers, tests
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES)
+
+bench: $(READY) ## measure speed; results as a table and in benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+clean: ## remove caches and build files; .venv and var/ (history, models, demo data) stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find monitor models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first and pinned: left to itself pip resolves it to gigabytes of CUDA wheels.
+$(READY): pyproject.toml constraints.txt
+	@[ -x $(BIN)/pip ] || { python=$$(tools/find-python) && "$$python" -m venv $(VENV); }
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
