@@ -106,7 +106,7 @@ class Store(Protocol):
         ...
 
     def claim(self, entry_id: int, *, owner: str, until: datetime) -> bool:
-        """`seen → claimed`, also when the earlier claim has run out or is one's own. False when somebody else has it."""
+        """`seen → claimed`, also when the earlier claim ran out or is one's own. False when somebody else has it."""
         ...
 
     # leases: who works on a deployment
@@ -218,7 +218,7 @@ class LabelBook(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBundle:
-    """A version on disk: `folder/weights/`, `folder/code.py`, `folder/reference.safetensors`, `folder/manifest.json`."""
+    """A version on disk: `weights/`, `code.py`, `reference.safetensors`, `manifest.json`."""
 
     folder: Path
     manifest: Manifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from monitor.domain.batch import Window
@@ -44,6 +45,7 @@ class BatchRecord:
     decision_reason: str
     performance: Performance = field(default_factory=Performance)
     label_prior: Mapping[str, ClassShare] = field(default_factory=dict)
+    labels_revision: int = 0  # state of the labels that `performance` was computed from
     notes: tuple[str, ...] = ()  # what is worth knowing and harmed nothing: ignored columns, clipped estimates
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -66,3 +68,20 @@ class BatchRecord:
             "notes": list(self.notes),
             "seconds": {stage: round(s, 4) for stage, s in self.seconds.items()},
         }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> BatchRecord:
+        """The inverse of `to_dict`."""
+        plain = dict(plain)
+        start, end = (datetime.fromisoformat(plain.pop(name)) for name in ("window_start", "window_end"))
+        verdicts = {Channel(name): ChannelVerdict.from_dict(Channel(name), v) for name, v in plain["verdicts"].items()}
+        return cls(
+            **{
+                **plain,
+                "window": Window(start, end),
+                "verdicts": verdicts,
+                "performance": Performance(**plain["performance"]),
+                "label_prior": {name: ClassShare(**share) for name, share in plain["label_prior"].items()},
+                "notes": tuple(plain["notes"]),
+            }
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -62,3 +63,11 @@ class ChannelVerdict:
         for column in plain["columns"]:
             column["since"] = column["since"] and column["since"].isoformat()
         return {**plain, "verdict": self.verdict.value, "columns": list(plain["columns"])}
+
+    @classmethod
+    def from_dict(cls, channel: Channel, plain: Mapping[str, Any]) -> ChannelVerdict:
+        """The inverse of `to_dict`."""
+        columns = tuple(
+            ColumnFinding(**{**c, "since": c["since"] and datetime.fromisoformat(c["since"])}) for c in plain["columns"]
+        )
+        return cls(channel=channel, **{**plain, "verdict": Verdict(plain["verdict"]), "columns": columns})

@@ -1,0 +1,59 @@
+"""APScheduler 3.x: wakes the passes up. Everything that follows from event time is not its business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.config import ScheduleConfig
+from monitor.errors import ConfigError
+
+_GRACE = timedelta(hours=1)  # a wake-up that comes late is still made, once: a pass takes all that waits
+
+
+class WakeUps:
+    """One job per deployment: missed wake-ups are merged into one, and a pass never runs beside itself."""
+
+    def __init__(self, workers: int) -> None:
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(workers)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": int(_GRACE.total_seconds())},
+        )
+
+    def add(self, name: str, schedule: ScheduleConfig, job: Callable[[], None]) -> None:
+        """Wake `job` up now and then by `schedule`. Raises ConfigError for a cron line that cannot be read."""
+        self._scheduler.add_job(job, trigger_of(schedule), id=name, name=name, next_run_time=datetime.now(UTC))
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    @property
+    def running(self) -> bool:
+        return bool(self._scheduler.running)
+
+    def next_wake_up(self, name: str) -> datetime | None:
+        job = self._scheduler.get_job(name)
+        return job.next_run_time if job else None
+
+    def stop(self) -> None:
+        """No more wake-ups; passes at work are not waited for."""
+        self._scheduler.shutdown(wait=False)
+
+
+def trigger_of(schedule: ScheduleConfig) -> BaseTrigger:
+    try:
+        zone = ZoneInfo(schedule.timezone)
+        if schedule.cron is not None:
+            return CronTrigger.from_crontab(schedule.cron, timezone=zone)
+        every = schedule.every or timedelta(minutes=5)
+        return IntervalTrigger(seconds=max(every.total_seconds(), 0.1), timezone=zone)
+    except (ValueError, LookupError) as exc:
+        raise ConfigError(f"schedule: {exc}") from exc

@@ -1,0 +1,108 @@
+"""Which version is deployed: the first one, a better one, one trained elsewhere, or the one before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from monitor.app.memory import DetectorMemory
+from monitor.app.ports import Transaction
+from monitor.app.runtime import Champion, Runtime
+from monitor.app.snapshot import take_first_snapshot
+from monitor.app.training import build_manifest, staging_folder, training_job
+from monitor.domain.model import Progress
+from monitor.domain.version import Alias, AliasMove, Manifest
+from monitor.errors import ConfigError
+
+_HELD_OUT_SHARE = 0.2  # of the first training set: the newest rows, for the reference's scores and loss
+
+
+def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
+    """Return the champion; with none yet, train the first one from `training.path`.
+
+    Raises ConfigError when there is neither, or when the champion was trained under another schema.
+    """
+    champion = rt.champion()
+    if champion is None:
+        _train_first(rt, progress)
+        champion = rt.champion()
+    if champion is None:
+        raise LookupError(f"{rt.name}: no champion after training the first one")
+    trained_under = champion.bundle.manifest.schema_fingerprint
+    if trained_under != rt.schema.fingerprint:
+        raise ConfigError(
+            f"{rt.name}: the schema's features or label changed since version {champion.version} was trained "
+            f"({trained_under} → {rt.schema.fingerprint}); a changed schema is a new deployment: give it a new name"
+        )
+    return champion
+
+
+def install(rt: Runtime, tx: Transaction, manifest: Manifest, *, at: datetime, reason: str) -> None:
+    """Enter a version and make it the champion, with a detector that has seen nothing yet."""
+    tx.add_version(manifest)
+    _move(rt, tx, manifest.version, at=at, reason=reason, event="promoted")
+    DetectorMemory().save(tx, rt.name, manifest.version)
+
+
+def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
+    """Make a known version the champion, by the operator's word. Its detector goes on where it was."""
+    manifest = rt.store.manifest(rt.name, version)
+    if manifest is None:
+        known = ", ".join(str(m.version) for m in rt.store.manifests(rt.name)) or "none"
+        raise ConfigError(f"{rt.name}: no version {version}; known: {known}")
+    rt.artefacts.verify(manifest)
+    with rt.store.transaction() as tx:
+        return _move(rt, tx, version, at=rt.clock(), reason=reason, event="promoted")
+
+
+def rollback(rt: Runtime, reason: str) -> AliasMove:
+    """Go back to the champion before this one: model, reference and detector state come back together."""
+    stack: list[int] = []
+    for move in rt.store.alias_history(rt.name, Alias.CHAMPION):
+        if move.version is not None and stack[-2:-1] == [move.version]:
+            stack.pop()  # going back undoes a promotion; going back twice must not go forward again
+        elif move.version is not None:
+            stack.append(move.version)
+    manifest = rt.store.manifest(rt.name, stack[-2]) if len(stack) > 1 else None
+    if manifest is None:
+        raise ConfigError(f"{rt.name}: there is no earlier champion to go back to")
+    rt.artefacts.verify(manifest)
+    with rt.store.transaction() as tx:
+        return _move(rt, tx, manifest.version, at=rt.clock(), reason=reason, event="rolled_back")
+
+
+def _move(rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: str, event: str) -> AliasMove:
+    previous = rt.store.alias(rt.name, Alias.CHAMPION)
+    move = AliasMove(alias=Alias.CHAMPION, version=version, previous=previous, at=at, reason=reason)
+    tx.move_alias(rt.name, move)
+    candidate = rt.store.alias(rt.name, Alias.CANDIDATE)
+    if candidate == version:
+        tx.move_alias(rt.name, replace(move, alias=Alias.CANDIDATE, version=None, previous=candidate))
+    tx.add_event(rt.name, at, event, {"version": version, "previous": previous, "reason": reason})
+    rt.log.info(event, deployment=rt.name, version=version, previous=previous, reason=reason)
+    return move
+
+
+def _train_first(rt: Runtime, progress: Progress) -> None:
+    training = rt.config.training
+    if training is None:
+        raise ConfigError(
+            f"{rt.name}: no champion and no `training.path` to train the first one from; "
+            f"set it, or add a model with `monitor models add {rt.name} …`"
+        )
+    rt.log.info("first_training_started", deployment=rt.name, path=training.path)
+    with staging_folder(rt) as folder:
+        snapshot = take_first_snapshot(rt, folder / "snapshot.parquet")
+        job = training_job(
+            rt,
+            snapshot.file,
+            folder / "version",
+            held_out=max(1, round(_HELD_OUT_SHARE * snapshot.rows)),
+            window_rows=snapshot.rows,
+            candidates=["all"],
+        )
+        result = rt.trainer.train(job, progress)
+        manifest = build_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
+        manifest = rt.artefacts.publish(job.staging, manifest)
+        with rt.store.transaction() as tx:
+            install(rt, tx, manifest, at=rt.clock(), reason=f"first model, trained from {training.path}")

@@ -1,0 +1,52 @@
+"""Ask the policy what to do after a batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime
+
+from monitor.app.memory import DetectorMemory, RetrainMemory
+from monitor.app.runtime import Runtime
+from monitor.config import Deployment
+from monitor.domain.policy import Decided, Decision, PolicyRule, Seen, decide, observe
+
+
+def policy_rule(config: Deployment, window_rows: int) -> PolicyRule:
+    """The operator's rule in rows; `window_rows` is what shares of the reference are shares of."""
+    retrain = config.retrain
+    return PolicyRule(
+        enabled=retrain.mode != "off",
+        new_labels=max(retrain.min_labels, math.ceil(retrain.when.new_labels * window_rows)),
+        min_labels=retrain.min_labels,
+        min_batches=retrain.min_batches,
+        on_change=retrain.when.change,
+        cooldown_batches=retrain.cooldown,
+        max_per_week=retrain.max_per_week,
+        max_failures=retrain.max_failures,
+    )
+
+
+def seen_now(rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, now: datetime, judged: bool) -> Seen:
+    """Gather what the policy looks at: open alarms by what they may cause, and labels that no attempt has used."""
+    actions = rt.config.detect.channels
+    labelled = {batch: rows for batch, rows in rt.book.labelled_rows().items() if rows}
+    return Seen(
+        now=now,
+        judged=judged,
+        alarm=tuple(c.value for c in detector.drifting if actions.of(c) == "retrain"),
+        watched=tuple(c.value for c in detector.drifting if actions.of(c) != "retrain"),
+        new_labels=max(0, sum(labelled.values()) - memory.rows_used),
+        new_batches=max(0, len(labelled) - memory.batches_used),
+    )
+
+
+def decide_next(
+    rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, now: datetime, judged: bool, window_rows: int
+) -> tuple[RetrainMemory, Decided]:
+    """Count the batch and decide; a decision to retrain is remembered as pending until the attempt is made."""
+    seen = seen_now(rt, memory, detector, now=now, judged=judged)
+    policy = observe(memory.policy, seen)
+    decided = decide(policy, seen, policy_rule(rt.config, window_rows))
+    pending = decided.trigger if decided.decision is Decision.RETRAIN else None
+    return replace(memory, policy=policy, pending=pending), decided

@@ -1,0 +1,55 @@
+"""A report for people: one batch beside what the model that scored it was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from monitor.app.runtime import Runtime
+from monitor.app.snapshot import TRAINING_FILE
+from monitor.domain.schema import Kind
+from monitor.errors import ConfigError
+
+
+def report_batch(rt: Runtime, batch: str) -> Path:
+    """Write `reports/NAME/BATCH.html` and remove the oldest beyond `reports.keep`; returns the file.
+
+    Raises ConfigError for a batch that was never scored, MonitorError when the report could not be made.
+    """
+    record = rt.store.record(rt.name, batch)
+    if record is None or record["model_version"] is None:
+        raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
+    columns = [name for name, kind in rt.schema.features.items() if kind not in (Kind.IMAGE, Kind.VECTOR)]
+    reference = _training_rows(rt, record["model_version"])
+    current = rt.collected.read(batch)
+    scores = [name for name in current.column_names if name.startswith("score:") and name in reference.column_names]
+    folder = rt.settings.data_folder / "reports" / rt.name
+    folder.mkdir(parents=True, exist_ok=True)
+    out = rt.reporter.report(
+        reference.select([*columns, *scores]),
+        current.select([*columns, *scores]),
+        schema=rt.schema.to_dict(),
+        title=f"{rt.name}: {batch} against the training rows of version {record['model_version']}",
+        out=folder / f"{batch.replace('/', '-')}.html",
+    )
+    for stale in sorted(folder.glob("*.html"), key=lambda f: -f.stat().st_mtime)[rt.config.reports.keep :]:
+        stale.unlink(missing_ok=True)
+    return out
+
+
+def _training_rows(rt: Runtime, version: int) -> pa.Table:
+    """The newest rows that the version was fitted on, at most `reports.max_rows`."""
+    manifest = rt.store.manifest(rt.name, version)
+    origins = manifest.lineage.batches if manifest else {}
+    parts: list[pa.Table] = []
+    rows = 0
+    for batch in reversed(rt.collected.batches()):
+        if batch in origins and rows < rt.config.reports.max_rows:
+            parts.append(rt.collected.read(batch))
+            rows += parts[-1].num_rows
+    if not parts and rt.config.training is not None and TRAINING_FILE in origins:
+        parts.append(rt.read_labelled(rt.config.training.path))
+    if not parts:
+        raise ConfigError(f"{rt.name}: the rows that version {version} was trained on are not here")
+    return pa.concat_tables(parts, promote_options="permissive").slice(0, rt.config.reports.max_rows)

@@ -1,0 +1,143 @@
+"""An attempt: take a snapshot, train candidates, hold the best to the gate, promote it or keep the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from monitor.app.champion import install
+from monitor.app.memory import DetectorMemory, RetrainMemory
+from monitor.app.ports import TrainingResult
+from monitor.app.runtime import Runtime
+from monitor.app.snapshot import Snapshot, take_snapshot
+from monitor.app.training import build_manifest, staging_folder, training_job
+from monitor.domain.gate import Outcome
+from monitor.domain.model import Progress
+from monitor.domain.policy import Trigger, attempted
+from monitor.domain.version import Manifest
+from monitor.errors import ConfigError, ModelError
+
+_HELD_OUT_SHARE = 0.5  # of the new labelled rows; the rest gives the candidates fresher rows than the champion's
+_HELD_OUT_BATCHES = 5
+_FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What came of it. `outcome` is promote, keep, reject or failed; `version` the new champion, if any."""
+
+    trigger: Trigger
+    outcome: str
+    reason: str
+    version: int | None = None
+    chosen: str = ""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    rows: int = 0
+    held_out: int = 0
+    seconds: float = 0.0
+    dry_run: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "trigger": self.trigger.value}
+
+
+def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool = False) -> Attempt:
+    """Make one attempt, and remember it whatever comes of it. The champion is never worse off for a failed one.
+
+    A trainer that raises, hangs or dies is an attempt that failed, not an error of the daemon's. Raises ConfigError
+    when there is no champion or no labelled row.
+    """
+    champion = rt.champion()
+    if champion is None:
+        raise ConfigError(f"{rt.name}: no champion yet; `monitor once` trains the first model")
+    dry_run = dry_run or rt.config.retrain.mode == "dry_run"
+    now = rt.latest or rt.clock()
+    rt.log.info("retrain_started", deployment=rt.name, trigger=trigger.value, dry_run=dry_run)
+    with staging_folder(rt) as folder:
+        snapshot = take_snapshot(rt, folder / "snapshot.parquet", fitted=champion.bundle.manifest.lineage.batches)
+        if not snapshot.new_rows:
+            raise ConfigError(f"{rt.name}: no collected row has a label yet; nothing new to train on")
+        manifest = champion.bundle.manifest
+        job = training_job(
+            rt,
+            snapshot.file,
+            folder / "version",
+            held_out=held_out_rows(rt, snapshot),
+            window_rows=manifest.window_rows,
+            candidates=rt.config.retrain.candidates,
+            record=RetrainMemory.load(rt.store, rt.name).record,
+            champion=champion.bundle,
+        )
+        try:
+            result = rt.trainer.train(job, progress)
+        except ModelError as exc:
+            return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=str(exc)), snapshot, now)
+        attempt = Attempt(
+            trigger=trigger,
+            outcome=Outcome.KEEP if dry_run and result.outcome == Outcome.PROMOTE else result.outcome,
+            reason=f"dry run, would promote: {result.reason}" if dry_run else result.reason,
+            chosen=result.chosen,
+            losses=result.losses,
+            metrics=result.metrics,
+            rows=result.rows,
+            held_out=result.held_out,
+            seconds=result.seconds,
+            dry_run=dry_run,
+        )
+        built = None
+        if attempt.outcome == Outcome.PROMOTE:
+            manifest = build_manifest(
+                rt, result, origin="retrain", parent=champion.version, window_rows=manifest.window_rows
+            )
+            built = rt.artefacts.publish(job.staging, manifest)
+        return _remember(rt, attempt, snapshot, now, built=built, result=result)
+
+
+def _remember(
+    rt: Runtime,
+    attempt: Attempt,
+    snapshot: Snapshot,
+    now: datetime,
+    *,
+    built: Manifest | None = None,
+    result: TrainingResult | None = None,
+) -> Attempt:
+    """One transaction: what the attempt used and taught, and the promotion if there is one."""
+    memory = RetrainMemory.load(rt.store, rt.name)
+    if built is not None:
+        attempt = replace(attempt, version=built.version)
+    if not attempt.dry_run or memory.pending is not None:
+        memory = replace(
+            memory,
+            policy=attempted(memory.policy, now, promoted=built is not None, alarm=_open_alarm(rt)),
+            rows_used=snapshot.new_rows,
+            batches_used=len(snapshot.collected),
+            record=result.record if result is not None else memory.record,
+            pending=None,
+        )
+    with rt.store.transaction() as tx:
+        if built is not None:
+            install(rt, tx, built, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
+        memory.save(tx, rt.name)
+        tx.add_event(rt.name, now, "attempt", attempt.to_dict())
+    rt.log.info("retrain_ended", deployment=rt.name, **attempt.to_dict())
+    return attempt
+
+
+def _open_alarm(rt: Runtime) -> bool:
+    champion = rt.champion()
+    if champion is None:
+        return False
+    detector = DetectorMemory.load(rt.store, rt.name, champion.version)
+    return any(rt.config.detect.channels.of(channel) == "retrain" for channel in detector.drifting)
+
+
+def held_out_rows(rt: Runtime, snapshot: Snapshot) -> int:
+    """Half of the labelled rows that no attempt has used, at most five batches' worth, at least one row."""
+    used = RetrainMemory.load(rt.store, rt.name).rows_used
+    fresh = max(0, snapshot.new_rows - used) or snapshot.new_rows
+    newest = sum(list(snapshot.collected.values())[-_HELD_OUT_BATCHES:])
+    return max(1, min(round(_HELD_OUT_SHARE * fresh), newest))

@@ -1,0 +1,133 @@
+"""One deployment with everything it needs to work, and the lease under which it works."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from monitor.app.ports import (
+    Artefacts,
+    BatchSource,
+    Clock,
+    CollectedData,
+    LabelBook,
+    LabelSource,
+    Log,
+    ModelBundle,
+    Reporter,
+    Scorer,
+    Store,
+    Trainer,
+)
+from monitor.config import Deployment, Settings
+from monitor.domain.model_reference import ModelReference
+from monitor.domain.schema import Schema
+from monitor.domain.version import Alias
+from monitor.errors import BusyError
+
+_SLACK = timedelta(minutes=5)
+_GENERATION = "generation"  # state key: who wrote this deployment's files last
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    bundle: ModelBundle
+    reference: ModelReference
+
+    @property
+    def version(self) -> int:
+        return self.bundle.manifest.version
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """Ports and configuration of one deployment; used by one thread at a time, under `working`.
+
+    `collected` and `book` hold what they have read in memory; `open_data` makes them anew when another process has
+    written the files since.
+    """
+
+    config: Deployment
+    settings: Settings
+    schema: Schema
+    store: Store
+    batches: BatchSource
+    labels: LabelSource | None
+    read_labelled: Callable[[str], pa.Table]  # path → validated rows with the label column; the rest is reported
+    open_data: Callable[[], tuple[CollectedData, LabelBook]]
+    artefacts: Artefacts
+    scorer: Scorer
+    trainer: Trainer
+    reporter: Reporter
+    clock: Clock
+    log: Log
+    owner: str
+    collected: CollectedData = field(init=False)
+    book: LabelBook = field(init=False)
+    latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
+    revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
+    _generation: bytes = b""
+    _champion: Champion | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    def champion(self) -> Champion | None:
+        """The deployed version with its reference, verified when first used; None before the first training."""
+        version = self.store.alias(self.name, Alias.CHAMPION)
+        if version is None:
+            return None
+        if self._champion is None or self._champion.version != version:
+            manifest = self.store.manifest(self.name, version)
+            if manifest is None:
+                raise LookupError(f"{self.name}: champion {version} is not among the versions")
+            bundle = self.artefacts.verify(manifest)
+            body = (bundle.folder / "reference.safetensors").read_bytes()
+            self._champion = Champion(bundle, ModelReference.from_bytes(body))
+        return self._champion
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the deployment's lease; raises BusyError naming the process that has it."""
+        self.renew()
+        try:
+            self._refresh()
+            yield
+        finally:
+            self.store.release_lease(self._lease, owner=self.owner)
+
+    def renew(self) -> None:
+        """Take or prolong the lease: long enough for the longest single step."""
+        now = self.clock()
+        until = now + self.config.model.timeout + self.config.retrain.timeout + _SLACK
+        other = self.store.acquire_lease(self._lease, owner=self.owner, now=now, until=until)
+        if other is not None:
+            raise BusyError(f"{self.name}: {other} is working on this deployment")
+
+    @property
+    def _lease(self) -> str:
+        return f"deployment:{self.name}"
+
+    def _refresh(self) -> None:
+        """Read the files again when somebody else has worked on them since."""
+        last = self.store.state(self.name, _GENERATION)
+        if last is not None and last == self._generation:
+            return
+        self.collected, self.book = self.open_data()
+        self.artefacts.reap(m.version for m in self.store.manifests(self.name))
+        records = self.store.records(self.name)
+        recorded = {record["batch"] for record in records}
+        for batch in self.collected.batches():
+            if batch not in recorded:
+                self.collected.discard(batch)  # written, but the process died before it was recorded
+        self.revisions = {record["batch"]: record.get("labels_revision", 0) for record in records}
+        self.latest = max((datetime.fromisoformat(record["window_end"]) for record in records), default=None)
+        self._generation = secrets.token_bytes(16)
+        with self.store.transaction() as tx:
+            tx.put_state(self.name, _GENERATION, self._generation)

@@ -1,0 +1,86 @@
+"""The labelled rows a training run sees: the training file's, then every collected row whose label has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from monitor.app.runtime import Runtime
+from monitor.domain.schema import Schema
+
+TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is called so: batches are files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """`file` is Parquet, oldest row first; `collected` counts its rows per batch."""
+
+    file: Path
+    rows: int
+    collected: Mapping[str, int]
+
+    @property
+    def new_rows(self) -> int:
+        return sum(self.collected.values())
+
+
+def take_first_snapshot(rt: Runtime, file: Path) -> Snapshot:
+    """Write the training file's rows alone: with no champion, nothing was collected yet."""
+    return _write(file, _training_part(rt, {}), {})
+
+
+def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snapshot:
+    """Write the training file's rows and all collected ones with a label, by window.
+
+    `fitted` names the origins that the champion was trained on. A batch counts as fitted as a whole, also when some of
+    its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is not.
+    """
+    label = rt.schema.label.name if rt.schema.label else ""
+    parts = _training_part(rt, fitted)
+    collected: dict[str, int] = {}
+    for batch, count in rt.book.labelled_rows().items():
+        if count:
+            rows = _labelled(rt, batch, label)
+            collected[batch] = rows.num_rows
+            parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
+    return _write(file, parts, collected)
+
+
+def _training_part(rt: Runtime, fitted: Mapping[str, int]) -> list[pa.Table]:
+    training = rt.config.training
+    if training is None:
+        return []
+    return [_marked(_ordered(rt.read_labelled(training.path), rt.schema), TRAINING_FILE, fitted)]
+
+
+def _write(file: Path, parts: list[pa.Table], collected: Mapping[str, int]) -> Snapshot:
+    if not parts:
+        return Snapshot(file=file, rows=0, collected=collected)
+    columns = parts[0].column_names
+    table = pa.concat_tables([part.select(columns) for part in parts], promote_options="permissive")
+    pq.write_table(table.unify_dictionaries(), file, compression="zstd")
+    return Snapshot(file=file, rows=table.num_rows, collected=collected)
+
+
+def _labelled(rt: Runtime, batch: str, label: str) -> pa.Table:
+    """The batch's rows that have a label, with the label as a column, without scores."""
+    rows, labels = rt.collected.read(batch), rt.book.labels(batch)
+    id_column = rt.schema.id or ""
+    at = pc.index_in(labels.column("id"), value_set=rows.column(id_column).combine_chunks())
+    features = [name for name in rows.column_names if not name.startswith("score:")]
+    return rows.select(features).take(at).append_column(label, labels.column("label"))
+
+
+def _ordered(rows: pa.Table, schema: Schema) -> pa.Table:
+    return rows.sort_by(schema.timestamp) if schema.timestamp else rows
+
+
+def _marked(rows: pa.Table, origin: str, fitted: Mapping[str, int]) -> pa.Table:
+    n = rows.num_rows
+    rows = rows.append_column("_origin", pa.array([origin] * n, pa.string()))
+    return rows.append_column("_fitted", pa.array([origin in fitted] * n, pa.bool_()))

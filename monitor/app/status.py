@@ -1,0 +1,234 @@
+"""How a deployment stands: what was seen last, how good the model is, and what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.app.ports import Store
+from monitor.config import Deployment, ScheduleConfig
+from monitor.domain.batch import DeliveryKind, DeliveryState, aware
+from monitor.domain.verdict import Channel, Verdict
+from monitor.domain.version import Alias, Manifest
+
+_LOOK_BACK = 200  # batches searched for the newest one whose labels have come
+_WAITING = (DeliveryState.SEEN, DeliveryState.CLAIMED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatus:
+    """One channel of the last batch; `columns` are those that moved, the largest shift first."""
+
+    verdict: Verdict
+    reason: str
+    action: str  # what the configuration lets it cause: log, alert, retrain
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBatch:
+    batch: str
+    window_start: datetime
+    window_end: datetime
+    age: timedelta  # since the window's end
+    rows: int
+    quarantined: int
+    model_version: int | None
+    channels: Mapping[Channel, ChannelStatus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceStatus:
+    """The newest window with enough labels; `held_out` is what the champion reached on its held-out rows."""
+
+    metric: str
+    batch: str | None = None
+    window_end: datetime | None = None
+    realised: float | None = None
+    low: float | None = None
+    high: float | None = None
+    labels_coverage: float | None = None
+    estimated: float | None = None  # of the last batch, before its labels
+    held_out: float | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    version: int
+    origin: str
+    created: datetime
+    age: timedelta
+    rows: int
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStatus:
+    """The last try to retrain."""
+
+    at: datetime
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentStatus:
+    """All of it as of one moment. `waiting` and `labels_waiting`: deliveries known and not yet done.
+
+    `labels_pending` are label rows that wait for their batch or for their time, as of the last label delivery.
+    """
+
+    deployment: str
+    as_of: datetime
+    batches: int
+    waiting: int
+    labels_waiting: int
+    labels_pending: int | None
+    last: LastBatch | None
+    performance: PerformanceStatus
+    model: ModelStatus | None
+    decision: str | None
+    decision_reason: str
+    last_attempt: AttemptStatus | None
+    schedule: str
+    retrain_mode: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: times in ISO 8601, ages in seconds."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def deployment_status(store: Store, deployment: Deployment, now: datetime) -> DeploymentStatus:
+    """Read what the store says about a deployment, as of `now`; one that never ran has no last batch and no model."""
+    name = deployment.name
+    records = store.records(name, last=_LOOK_BACK)
+    newest = records[-1] if records else None
+    manifest = _champion(store, name)
+    return DeploymentStatus(
+        deployment=name,
+        as_of=aware(now),
+        batches=store.count_records(name),
+        waiting=_waiting(store, name, DeliveryKind.BATCH),
+        labels_waiting=_waiting(store, name, DeliveryKind.LABELS),
+        labels_pending=_pending(store, name),
+        last=newest and _last(newest, deployment, now),
+        performance=_performance(records, deployment, manifest),
+        model=manifest and _model(manifest, now),
+        decision=newest and newest["decision"],
+        decision_reason=newest["decision_reason"] if newest else "",
+        last_attempt=_attempt(store, name),
+        schedule=_schedule(deployment.schedule),
+        retrain_mode=deployment.retrain.mode,
+    )
+
+
+def _last(record: Mapping[str, Any], deployment: Deployment, now: datetime) -> LastBatch:
+    start, end = datetime.fromisoformat(record["window_start"]), datetime.fromisoformat(record["window_end"])
+    return LastBatch(
+        batch=record["batch"],
+        window_start=start,
+        window_end=end,
+        age=now - end,
+        rows=record["rows"],
+        quarantined=record["quarantined"],
+        model_version=record["model_version"],
+        channels={
+            channel: _channel(record["verdicts"][channel.value], deployment.detect.channels.of(channel))
+            for channel in Channel
+            if channel.value in record["verdicts"]
+        },
+    )
+
+
+def _channel(verdict: Mapping[str, Any], action: str) -> ChannelStatus:
+    columns = sorted(verdict["columns"], key=lambda column: -abs(column["shift"]))
+    return ChannelStatus(
+        verdict=Verdict(verdict["verdict"]),
+        reason=verdict["reason"],
+        action=action,
+        columns=tuple(dict.fromkeys(column["name"] for column in columns)),
+    )
+
+
+def _performance(
+    records: Sequence[Mapping[str, Any]], deployment: Deployment, manifest: Manifest | None
+) -> PerformanceStatus:
+    metric = deployment.performance.metric
+    matured = newest_matured(records)
+    known = {} if matured is None else matured["performance"]
+    return PerformanceStatus(
+        metric=metric,
+        batch=matured and matured["batch"],
+        window_end=matured and datetime.fromisoformat(matured["window_end"]),
+        realised=known.get("realised"),
+        low=known.get("low"),
+        high=known.get("high"),
+        labels_coverage=known.get("labels_coverage"),
+        estimated=records[-1]["performance"].get("estimated") if records else None,
+        held_out=manifest.metrics.get(metric) if manifest else None,
+        floor=deployment.performance.floor,
+    )
+
+
+def newest_matured(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The last of `records` whose realised performance is known."""
+    return next((r for r in reversed(records) if r["performance"].get("realised") is not None), None)
+
+
+def _champion(store: Store, name: str) -> Manifest | None:
+    version = store.alias(name, Alias.CHAMPION)
+    return None if version is None else store.manifest(name, version)
+
+
+def _model(manifest: Manifest, now: datetime) -> ModelStatus:
+    return ModelStatus(
+        version=manifest.version,
+        origin=manifest.origin,
+        created=manifest.created,
+        age=now - manifest.created,
+        rows=manifest.lineage.rows,
+        candidate=manifest.candidate,
+    )
+
+
+def _waiting(store: Store, name: str, kind: DeliveryKind) -> int:
+    return sum(1 for entry in store.entries(name, kind) if entry.state in _WAITING)
+
+
+def _pending(store: Store, name: str) -> int | None:
+    found = store.events(name, event="labels", last=1)
+    return found[0]["counts"]["pending"] if found else None
+
+
+def _attempt(store: Store, name: str) -> AttemptStatus | None:
+    found = store.events(name, event="attempt", last=1)
+    if not found:
+        return None
+    event = found[0]
+    return AttemptStatus(at=datetime.fromisoformat(event["at"]), outcome=event["outcome"], reason=event["reason"])
+
+
+def _schedule(schedule: ScheduleConfig) -> str:
+    if schedule.cron is not None:
+        return f"cron {schedule.cron} ({schedule.timezone})"
+    seconds = schedule.every.total_seconds() if schedule.every else 0.0
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"every {seconds / size:g} {unit}"
+    return f"every {seconds:g} s"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value

@@ -1,0 +1,91 @@
+"""What the first training, a retrain and an added model have in common: a job, a staging folder, a manifest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from monitor.app.ports import ModelBundle, TrainingJob, TrainingResult
+from monitor.app.runtime import Runtime
+from monitor.domain.gate import GateRule
+from monitor.domain.version import Lineage, Manifest
+
+
+def training_job(
+    rt: Runtime,
+    snapshot: Path,
+    staging: Path,
+    *,
+    held_out: int,
+    window_rows: int,
+    candidates: Sequence[str],
+    record: Mapping[str, float] | None = None,
+    champion: ModelBundle | None = None,
+) -> TrainingJob:
+    """Fill in what the deployment's configuration says."""
+    config = rt.config
+    return TrainingJob(
+        staging=staging,
+        snapshot=snapshot,
+        code=rt.settings.path(config.model.code),
+        params=config.model.params,
+        schema=rt.schema.to_dict(),
+        seed=config.model.seed,
+        held_out=held_out,
+        window_rows=window_rows,
+        candidates=candidates,
+        record=record or {},
+        gate=asdict(GateRule(kind=config.gate.kind, margin=config.gate.margin)),
+        metric=config.performance.metric,
+        champion=champion,
+        trust=rt.settings.trust,
+        timeout=config.retrain.timeout,
+        memory=config.retrain.memory,
+    )
+
+
+def build_manifest(
+    rt: Runtime, result: TrainingResult, *, origin: str, parent: int | None, window_rows: int
+) -> Manifest:
+    """What is recorded about a version that the trainer has just built."""
+    extra: dict[str, Any] = dict(result.extra)
+    return Manifest(
+        deployment=rt.name,
+        version=rt.store.next_version(rt.name),
+        created=rt.clock(),
+        origin=origin,
+        schema_fingerprint=rt.schema.fingerprint,
+        code=str(rt.config.model.code),
+        code_hash=extra["code_hash"],
+        params=rt.config.model.params,
+        seed=rt.config.model.seed,
+        classes=result.classes,
+        window_rows=window_rows,
+        lineage=Lineage(
+            rows=result.rows,
+            batches=extra["origins"],
+            rows_digest=extra["rows_digest"],
+            first=extra["first"],
+            last=extra["last"],
+        ),
+        held_out_rows=result.held_out,
+        metrics={rt.config.performance.metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]},
+        candidate=result.chosen,
+        parent=parent,
+    )
+
+
+@contextmanager
+def staging_folder(rt: Runtime) -> Iterator[Path]:
+    """An empty folder beside the data, gone afterwards; what a dead process left there goes first."""
+    folder = rt.settings.data_folder / "staging" / rt.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,202 @@
+"""From configuration to a working application: the only place that chooses adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from monitor.adapters.artefacts import FolderArtefacts
+from monitor.adapters.collected_data import ParquetCollectedData
+from monitor.adapters.data_lock import data_lock
+from monitor.adapters.evidently_report import EvidentlyReporter
+from monitor.adapters.file_source import FileBatchSource, FileLabelSource
+from monitor.adapters.label_book import ParquetLabelBook
+from monitor.adapters.logging_setup import get_logger
+from monitor.adapters.process_identity import process_identity
+from monitor.adapters.scheduler import WakeUps, trigger_of
+from monitor.adapters.scoring_worker import ScoringWorker
+from monitor.adapters.store import SqlStore
+from monitor.adapters.trainer import ChildTrainer
+from monitor.adapters.validation import read_labelled
+from monitor.app import champion
+from monitor.app.add_model import add_model
+from monitor.app.advance import Listener, advance
+from monitor.app.daemon import Daemon
+from monitor.app.import_labels import import_labels
+from monitor.app.ports import CollectedData, LabelBook, Log, Store
+from monitor.app.report_batch import report_batch
+from monitor.app.retrain_model import retrain
+from monitor.app.runtime import Runtime
+from monitor.config import Deployment, Settings, load_deployments, load_settings
+from monitor.domain.model import Progress
+from monitor.domain.policy import Trigger
+from monitor.domain.record import BatchRecord
+from monitor.domain.verdict import Verdict
+from monitor.domain.version import AliasMove, Manifest
+from monitor.errors import ConfigError, MonitorError
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Application:
+    """The whole of it: what the command line and the HTTP server work with. Close it when done."""
+
+    def __init__(self, settings: Settings, deployments: Mapping[str, Deployment], store: Store, log: Log) -> None:
+        self.settings, self.deployments, self.store, self.log = settings, dict(deployments), store, log
+        self._owner = process_identity()
+        self._runtimes = {name: self._runtime(config) for name, config in self.deployments.items()}
+        self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
+        self._reports_due: list[Future[None]] = []
+        self.daemon: Daemon | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def runtime(self, name: str) -> Runtime:
+        return self._runtimes[name]
+
+    def once(self, names: Sequence[str] | None = None, listener: Listener | None = None) -> list[BatchRecord]:
+        """One pass over what is waiting, then the reports it asked for. Raises what ends a pass, after the others'."""
+        listener = self._with_reports(listener or Listener())
+        records: list[BatchRecord] = []
+        failed: MonitorError | None = None
+        for name in names or self._runtimes:
+            runtime = self._runtimes[name]
+            try:
+                with runtime.working():
+                    records += advance(runtime, listener)
+            except MonitorError as exc:  # the other deployments have nothing to do with it
+                self.log.error("pass_failed", deployment=name, error=str(exc))
+                failed = failed or exc
+        for report in self._reports_due:
+            report.result()
+        self._reports_due.clear()
+        if failed is not None:
+            raise failed
+        return records
+
+    def run(
+        self,
+        serve: Callable[[Application], AbstractContextManager[str]],
+        *,
+        names: Sequence[str] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """The daemon: blocks until SIGTERM or SIGINT. Raises BusyError when one runs on this data folder already."""
+        runtimes = {name: self._runtimes[name] for name in names or self._runtimes}
+        wake_ups = WakeUps(self.settings.workers)
+        with data_lock(self.settings.data_folder):
+            self.daemon = Daemon(runtimes, wake_ups, drain=self.settings.drain, clock=now_utc, log=self.log)
+            self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
+
+    def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
+        """One attempt by hand; waits for nothing: BusyError when the daemon is at work on the deployment."""
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return retrain(runtime, Trigger.OPERATOR, progress, dry_run=dry_run).to_dict()
+
+    def import_labels(self, name: str, file: Path, progress: Progress) -> dict[str, Any]:
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return import_labels(runtime, file, progress)
+
+    def add_model(self, name: str, weights: Path, *, code: Path | None, held_out: str | None) -> Manifest:
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return add_model(runtime, weights, code=code, held_out=held_out)
+
+    def promote(self, name: str, version: int, reason: str) -> AliasMove:
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return champion.promote(runtime, version, reason)
+
+    def rollback(self, name: str, reason: str) -> AliasMove:
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return champion.rollback(runtime, reason)
+
+    def report(self, name: str, batch: str) -> Path:
+        runtime = self._runtimes[name]
+        with runtime.working():
+            return report_batch(runtime, batch)
+
+    def close(self) -> None:
+        self._reports.shutdown(wait=False, cancel_futures=True)
+        for runtime in self._runtimes.values():
+            runtime.scorer.close()
+
+    def _with_reports(self, listener: Listener) -> Listener:
+        """Reports are made beside the passes, never in their way."""
+
+        def record(seen: BatchRecord) -> None:
+            listener.record(seen)
+            when = self.deployments[seen.deployment].reports.when
+            if when == "always" or (when == "on_drift" and seen.verdict is Verdict.DRIFT):
+                self._reports_due.append(self._reports.submit(self._report, seen.deployment, seen.batch))
+
+        return replace(listener, record=record)
+
+    def _report(self, name: str, batch: str) -> None:
+        try:
+            file = report_batch(self._runtimes[name], batch)
+            self.log.info("report_written", deployment=name, batch=batch, file=str(file))
+        except MonitorError as exc:
+            self.log.warning("report_failed", deployment=name, batch=batch, error=str(exc))
+
+    def _runtime(self, config: Deployment) -> Runtime:
+        trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
+        schema, data = config.schema_value, self.settings.data_folder
+        project = self.settings.project
+        labels = FileLabelSource(config.labels, schema, project) if config.labels else None
+        scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
+
+        def open_data() -> tuple[CollectedData, LabelBook]:
+            collected = ParquetCollectedData(data / "collected" / config.name)
+            delay = config.labels.delay if config.labels else config.batches.settle
+            return collected, ParquetLabelBook(data / "collected" / config.name / "labels", collected, delay=delay)
+
+        def labelled(path: str) -> pa.Table:
+            return read_labelled(self.settings.path(path), schema)
+
+        return Runtime(
+            config=config,
+            settings=self.settings,
+            schema=schema,
+            store=self.store,
+            batches=FileBatchSource(config.batches, schema, project),
+            labels=labels,
+            read_labelled=labelled,
+            open_data=open_data,
+            artefacts=FolderArtefacts(data / "models" / config.name),
+            scorer=scorer,
+            trainer=ChildTrainer(),
+            reporter=EvidentlyReporter(timeout=config.reports.timeout),
+            clock=now_utc,
+            log=self.log,
+            owner=self._owner,
+        )
+
+
+def open_application(config_folder: Path, *, names: Sequence[str] | None = None, log: Log | None = None) -> Application:
+    """Read the configuration and open the store. Raises ConfigError, StoreError."""
+    settings = load_settings(config_folder)
+    deployments = load_deployments(config_folder)
+    for name in names or ():
+        if name not in deployments:
+            raise ConfigError(f"no deployment {name!r}; known: {', '.join(deployments) or 'none'}")
+    chosen = {name: deployments[name] for name in names} if names else deployments
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    return Application(settings, chosen, SqlStore(settings.store_url), log or get_logger())
