@@ -12,7 +12,7 @@ from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
-from monitor.app.training import build_manifest, staging_folder, training_job
+from monitor.app.training import staging_folder, trained_manifest, training_job
 from monitor.domain.gate import Outcome
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
@@ -89,7 +89,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
         )
         built = None
         if attempt.outcome == Outcome.PROMOTE:
-            manifest = build_manifest(
+            manifest = trained_manifest(
                 rt, result, origin="retrain", parent=champion.version, window_rows=manifest.window_rows
             )
             built = rt.artefacts.publish(job.staging, manifest)

@@ -78,7 +78,7 @@ class AttemptStatus:
 class DeploymentStatus:
     """All of it as of one moment. `waiting` and `labels_waiting`: deliveries known and not yet done.
 
-    `labels_pending` are label rows that wait for their batch or for their time, as of the last label delivery.
+    `unlabelled_batches` are those of the last 200 without enough labels; `unlabelled_rows` their rows without one.
     """
 
     deployment: str
@@ -86,7 +86,8 @@ class DeploymentStatus:
     batches: int
     waiting: int
     labels_waiting: int
-    labels_pending: int | None
+    unlabelled_batches: int
+    unlabelled_rows: int
     last: LastBatch | None
     performance: PerformanceStatus
     model: ModelStatus | None
@@ -108,13 +109,15 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
     records = store.records(name, last=_LOOK_BACK)
     newest = records[-1] if records else None
     manifest = _champion(store, name)
+    unlabelled = _unlabelled(records, deployment)
     return DeploymentStatus(
         deployment=name,
         as_of=aware(now),
         batches=store.count_records(name),
         waiting=_waiting(store, name, DeliveryKind.BATCH),
         labels_waiting=_waiting(store, name, DeliveryKind.LABELS),
-        labels_pending=_pending(store, name),
+        unlabelled_batches=len(unlabelled),
+        unlabelled_rows=sum(round(r["rows"] * (1 - r["performance"]["labels_coverage"])) for r in unlabelled),
         last=newest and _last(newest, deployment, now),
         performance=_performance(records, deployment, manifest),
         model=manifest and _model(manifest, now),
@@ -199,9 +202,12 @@ def _waiting(store: Store, name: str, kind: DeliveryKind) -> int:
     return sum(1 for entry in store.entries(name, kind) if entry.state in _WAITING)
 
 
-def _pending(store: Store, name: str) -> int | None:
-    found = store.events(name, event="labels", last=1)
-    return found[0]["counts"]["pending"] if found else None
+def _unlabelled(records: Sequence[Mapping[str, Any]], deployment: Deployment) -> list[Mapping[str, Any]]:
+    """Scored batches whose labels may still come; without a source of labels none will."""
+    if deployment.labels is None:
+        return []
+    enough = deployment.labels.matured_at
+    return [r for r in records if r["model_version"] is not None and r["performance"]["labels_coverage"] < enough]
 
 
 def _attempt(store: Store, name: str) -> AttemptStatus | None:

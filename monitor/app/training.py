@@ -48,21 +48,52 @@ def training_job(
     )
 
 
-def build_manifest(
-    rt: Runtime, result: TrainingResult, *, origin: str, parent: int | None, window_rows: int
+def new_manifest(
+    rt: Runtime,
+    *,
+    origin: str,
+    code: str,
+    code_hash: str,
+    classes: tuple[str, ...],
+    window_rows: int,
+    lineage: Lineage,
+    held_out_rows: int,
+    metrics: Mapping[str, float],
+    candidate: str = "",
+    parent: int | None = None,
 ) -> Manifest:
-    """What is recorded about a version that the trainer has just built."""
-    extra: dict[str, Any] = dict(result.extra)
+    """The next version's manifest, still without the hashes of its files."""
     return Manifest(
         deployment=rt.name,
         version=rt.store.next_version(rt.name),
         created=rt.clock(),
         origin=origin,
         schema_fingerprint=rt.schema.fingerprint,
-        code=str(rt.config.model.code),
-        code_hash=extra["code_hash"],
+        code=code,
+        code_hash=code_hash,
         params=rt.config.model.params,
         seed=rt.config.model.seed,
+        classes=classes,
+        window_rows=window_rows,
+        lineage=lineage,
+        held_out_rows=held_out_rows,
+        metrics=metrics,
+        candidate=candidate,
+        parent=parent,
+    )
+
+
+def trained_manifest(
+    rt: Runtime, result: TrainingResult, *, origin: str, parent: int | None, window_rows: int
+) -> Manifest:
+    """What is recorded about a version that the trainer has just built."""
+    extra: dict[str, Any] = dict(result.extra)
+    metric = rt.config.performance.metric
+    return new_manifest(
+        rt,
+        origin=origin,
+        code=str(rt.config.model.code),
+        code_hash=extra["code_hash"],
         classes=result.classes,
         window_rows=window_rows,
         lineage=Lineage(
@@ -73,7 +104,7 @@ def build_manifest(
             last=extra["last"],
         ),
         held_out_rows=result.held_out,
-        metrics={rt.config.performance.metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]},
+        metrics={metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]},
         candidate=result.chosen,
         parent=parent,
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from monitor.domain.schema import Label
+from monitor.domain.schema import Label, LabelKind
 from monitor.errors import DataError
+
+_TWO = 2
 
 
 def classes_of(texts: Iterable[str], label: Label) -> tuple[str, ...]:
@@ -18,7 +20,7 @@ def classes_of(texts: Iterable[str], label: Label) -> tuple[str, ...]:
     column. Raises DataError when a binary label has more than two classes or lacks its positive one.
     """
     names = sorted(set(texts), key=_order)
-    if label.kind == "binary" and len(names) > 2:
+    if label.kind is LabelKind.BINARY and len(names) > _TWO:
         raise DataError(f"a binary label with {len(names)} classes: {', '.join(names[:5])} …", column=label.name)
     if label.positive is not None and names:
         if label.positive not in names:

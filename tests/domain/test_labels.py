@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain.labels import class_codes, classes_of
+from monitor.domain.schema import Label, LabelKind
+from monitor.errors import DataError
+
+BINARY = Label("y", LabelKind.BINARY, "UP")
+MANY = Label("y", LabelKind.MULTICLASS)
+
+
+def test_numbers_sort_by_value_and_text_after_them():
+    assert classes_of(["10", "9", "b", "a", "9"], MANY) == ("9", "10", "a", "b")
+
+
+def test_the_positive_class_comes_last():
+    assert classes_of(["UP", "DOWN", "ZERO"][:2], BINARY) == ("DOWN", "UP")
+    assert classes_of(["1", "0"], Label("y", LabelKind.BINARY, "0")) == ("1", "0")
+
+
+@pytest.mark.parametrize(("texts", "why"), [(["a", "b", "UP"], "3 classes"), (["a", "b"], "positive class 'UP'")])
+def test_a_label_that_is_not_binary_is_refused(texts, why):
+    with pytest.raises(DataError, match=why):
+        classes_of(texts, BINARY)
+
+
+@given(st.lists(st.text(max_size=3)))
+def test_codes_are_the_positions_of_the_classes(texts):
+    classes = classes_of(texts, MANY)
+    assert [classes[code] for code in class_codes(texts, classes)] == texts
+
+
+def test_an_unknown_class_has_code_minus_one():
+    assert class_codes(["a", "z"], ["a"]).tolist() == [0, -1]

@@ -1,0 +1,151 @@
+"""Behaviour over time is a string: one letter per batch in, one letter per decision out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain.policy import (
+    Decision,
+    PolicyRule,
+    PolicyState,
+    Seen,
+    Trigger,
+    attempted,
+    decide,
+    observe,
+)
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+RULE = PolicyRule(
+    enabled=True,
+    new_labels=1000,
+    min_labels=200,
+    min_batches=2,
+    on_change=True,
+    cooldown_batches=2,
+    max_per_week=7,
+    max_failures=3,
+)
+DONE = {
+    Decision.IDLE: ".",
+    Decision.WAIT_DATA: "?",
+    Decision.WAIT_LABELS: "l",
+    Decision.WAIT_COOLDOWN: "c",
+    Decision.WAIT_BACKOFF: "b",
+    Decision.WAIT_BUDGET: "$",
+    Decision.WATCH: "w",
+    Decision.RETRAIN: "R",
+    Decision.ESCALATE: "!",
+    Decision.OFF: "o",
+}
+
+
+def play(batches: str, *, promotes: bool, rule: PolicyRule = RULE, hours: float = 24.0) -> str:
+    """c: clear, d: drift that may retrain, w: drift that may not, x: bad data; each batch brings 100 labelled rows."""
+    state, out, new_rows, new_batches = PolicyState(), "", 0, 0
+    for i, letter in enumerate(batches):
+        now = T0 + timedelta(hours=hours * i)
+        new_rows, new_batches = new_rows + 100, new_batches + 1
+        seen = Seen(
+            now=now,
+            judged=letter != "x",
+            alarm=("performance",) if letter == "d" else (),
+            watched=("inputs",) if letter == "w" else (),
+            new_labels=new_rows,
+            new_batches=new_batches,
+        )
+        state = observe(state, seen)
+        decision = decide(state, seen, rule).decision
+        out += DONE[decision]
+        if decision is Decision.RETRAIN:
+            state = attempted(state, now, promoted=promotes, alarm=letter == "d")
+            new_rows, new_batches = 0, 0
+    return out
+
+
+@pytest.mark.parametrize(
+    ("batches", "decisions"),
+    [
+        ("cccccccccc", ".........R"),  # enough new labels
+        ("cccc", "...."),
+        ("cw", ".w"),
+        ("cd", ".R"),  # a change brings the attempt forward
+        ("d", "l"),  # but not without labels
+        ("xxd", "??R"),  # bad data decides nothing, and its neighbours' labels count
+    ],
+)
+def test_timeline_when_nothing_is_promoted(batches, decisions):
+    assert play(batches, promotes=False) == decisions
+
+
+def test_an_alarm_that_retraining_does_not_clear_is_tried_after_3_then_6_batches_and_then_escalated():
+    got = play("c" + "d" * 30, promotes=False)
+    attempts = [i for i, decision in enumerate(got) if decision == "R"]
+    assert [b - a for a, b in pairwise(attempts)] == [3, 6]
+    assert set(got[attempts[-1] + 1 :]) == {"!"}
+
+
+def test_a_promotion_that_leaves_the_alarm_open_is_no_help():
+    got = play("c" + "d" * 30, promotes=True)
+    assert got.count("R") == RULE.max_failures
+    assert got.endswith("!")
+
+
+def test_failures_are_forgiven_when_the_alarm_has_been_quiet_for_a_while():
+    got = play("cd" + "c" * 6 + "d", promotes=True)
+    assert got[1] == "R"
+    assert got[-1] == "R"
+
+
+def test_an_alarm_without_on_change_waits_for_labels():
+    rule = replace(RULE, on_change=False)
+    assert play("cddddddddd", promotes=True, rule=rule) == ".wwwwwwwwR"
+
+
+def test_the_weekly_budget_holds_whatever_is_due():
+    rule = replace(RULE, new_labels=100, min_labels=100, min_batches=1, cooldown_batches=0, max_per_week=3)
+    got = play("c" * 20, promotes=True, rule=rule, hours=24)
+    assert got[:7] == "RRR$$$$"
+    assert all(got[i : i + 7].count("R") <= 3 for i in range(len(got) - 6))
+
+
+def test_switched_off_says_so_only_when_something_was_due():
+    assert play("cccccccccc", promotes=True, rule=replace(RULE, enabled=False)) == ".........o"
+
+
+@given(st.text(alphabet="cdwx", max_size=60), st.booleans())
+def test_two_attempts_are_never_closer_than_the_cooldown(batches, promotes):
+    attempts = [i for i, decision in enumerate(play(batches, promotes=promotes)) if decision == "R"]
+    assert all(b - a >= RULE.cooldown_batches for a, b in pairwise(attempts))
+
+
+@given(st.text(alphabet="cdwx", max_size=40), st.booleans())
+def test_bad_data_never_retrains(batches, promotes):
+    got = play(batches, promotes=promotes)
+    assert all(got[i] == "?" for i, letter in enumerate(batches) if letter == "x")
+
+
+@given(st.integers(0, 5), st.integers(0, 9), st.lists(st.integers(0, 10_000), max_size=5))
+def test_the_state_survives_being_stored(failures, batches, hours):
+    state = PolicyState(
+        batches=batches, failures=failures, last_attempt=3, attempts=tuple(T0 + timedelta(hours=h) for h in hours)
+    )
+    assert PolicyState.from_dict(state.to_dict()) == state
+
+
+def test_a_naive_clock_is_refused():
+    with pytest.raises(ValueError, match="naive"):
+        Seen(now=datetime(2026, 1, 1), judged=True)
+
+
+def test_the_decision_names_its_trigger():
+    seen = Seen(now=T0, judged=True, new_labels=5000, new_batches=9)
+    assert decide(PolicyState(), seen, RULE).trigger is Trigger.NEW_LABELS
+    seen = replace(seen, alarm=("labels",))
+    assert decide(PolicyState(), seen, RULE).trigger is Trigger.CHANGE
