@@ -1,0 +1,57 @@
+"""What tests find on this machine: recorded public streams and system programs. Missing ones skip, or fail in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+PROJECT = Path(__file__).parent.parent
+
+settings.register_profile("monitor", deadline=None)  # how long an example takes depends on the machine
+settings.load_profile("monitor")
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The repository's root."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def real_stream() -> Callable[[str], Path]:
+    """Path of a recorded stream by name, without suffix: `elec2`, `bike_sharing`, …"""
+    folder = Path(os.environ.get("MONITOR_REAL_DATA") or PROJECT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        if not (file := folder / f"{name}.parquet").is_file():
+            missing = f"there is no {file}; MONITOR_REAL_DATA names the folder with the recorded streams"
+            if os.environ.get("MONITOR_REQUIRE_REAL_DATA") == "1":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        return file
+
+    return find
+
+
+def _program(name: str) -> Path:
+    if (found := shutil.which(name)) is None:
+        missing = f"{name} is not installed; `make test` installs it, or says how"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    return _program("promtool")
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    return _program("prometheus")
