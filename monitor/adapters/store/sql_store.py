@@ -1,0 +1,242 @@
+"""`Store` on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, Table, delete, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from monitor.adapters.process_identity import is_alive
+from monitor.adapters.store.encoding import from_blob, from_json
+from monitor.adapters.store.engine import INSERT, open_engine, parse_url, writing
+from monitor.adapters.store.migrate import migrate
+from monitor.adapters.store.tables import (
+    alias_moves,
+    aliases,
+    events,
+    leases,
+    ledger,
+    measures,
+    records,
+    states,
+    versions,
+)
+from monitor.adapters.store.transaction import SqlTransaction
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window, aware
+from monitor.domain.version import Alias, AliasMove, Manifest
+from monitor.errors import StoreError
+
+
+class SqlStore:
+    """Opens the database, and makes or migrates its tables. Raises ConfigError for a URL that cannot be used.
+
+    Reads inside a `transaction()` block see what was there before it. Writes outside of the block's own transaction
+    wait for it: on SQLite, which has one writer at a time, such a call inside the block fails after five seconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        self._name = parsed.render_as_string(hide_password=True)
+        self._reader = open_engine(parsed)
+        self._writer = writing(self._reader)
+        with self._translated():
+            migrate(self._reader, self._writer)
+
+    def close(self) -> None:
+        """Give back the connections; the next call opens new ones."""
+        self._reader.dispose()
+
+    def ping(self) -> None:
+        with self._open(self._reader) as connection:
+            connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlTransaction]:
+        with self._open(self._writer) as connection:
+            yield SqlTransaction(connection)
+
+    # ledger
+
+    def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
+        rows = select(ledger).where(ledger.c.deployment == deployment, ledger.c.kind == kind.value)
+        return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
+
+    def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
+        fresh = {"size": delivery.size, "modified": delivery.modified}
+        key = {
+            "deployment": deployment,
+            "kind": kind.value,
+            "locator": delivery.locator,
+            "fingerprint": fingerprint,
+        }
+        with self._open(self._writer) as connection:
+            statement = INSERT[connection.dialect.name](ledger).values(
+                **key, **fresh, name=delivery.name, state=DeliveryState.SEEN.value, reason=""
+            )
+            statement = statement.on_conflict_do_update(index_elements=list(key), set_=fresh)
+            return _entry(connection.execute(statement.returning(ledger)).one())
+
+    def claim(self, entry_id: int, *, owner: str, until: datetime) -> bool:
+        now = datetime.now(UTC)
+        with self._open(self._writer) as connection:
+            columns = select(ledger.c.state, ledger.c.owner, ledger.c.until)
+            row = connection.execute(columns.where(ledger.c.id == entry_id).with_for_update()).one_or_none()
+            if row is None:
+                raise LookupError(f"no ledger entry {entry_id}")
+            claimed = row.state == DeliveryState.CLAIMED
+            if claimed and _is_held(row.owner, row.until, asker=owner, now=now):
+                return False
+            if not claimed and row.state != DeliveryState.SEEN:
+                return False
+            values = {"state": DeliveryState.CLAIMED.value, "owner": owner, "until": until}
+            connection.execute(update(ledger).where(ledger.c.id == entry_id).values(values))
+            return True
+
+    # leases
+
+    def acquire_lease(self, name: str, *, owner: str, now: datetime, until: datetime) -> str | None:
+        aware(now)
+        with self._open(self._writer) as connection:
+            first = INSERT[connection.dialect.name](leases).values(name=name, owner=owner, until=until)
+            if connection.execute(first.on_conflict_do_nothing()).rowcount:
+                return None
+            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
+            if row is None:  # released between the two statements, by another process
+                connection.execute(insert(leases), {"name": name, "owner": owner, "until": until})
+                return None
+            if _is_held(row.owner, row.until, asker=owner, now=now):
+                return str(row.owner)
+            connection.execute(update(leases).where(leases.c.name == name).values(owner=owner, until=until))
+            return None
+
+    def release_lease(self, name: str, *, owner: str) -> None:
+        with self._open(self._writer) as connection:
+            connection.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+
+    # history
+
+    def records(self, deployment: str, *, last: int | None = None) -> list[dict[str, Any]]:
+        rows = self._newest(records, select(records).where(records.c.deployment == deployment), last)
+        return [self._decoded(row.body) for row in rows]
+
+    def record(self, deployment: str, batch: str) -> dict[str, Any] | None:
+        found = self._scalar(select(records.c.body).where(records.c.deployment == deployment, records.c.batch == batch))
+        return None if found is None else self._decoded(found)
+
+    def measures(self, deployment: str, batch: str) -> list[dict[str, Any]]:
+        """Empty when none were stored."""
+        found = self._scalar(
+            select(measures.c.body).where(measures.c.deployment == deployment, measures.c.batch == batch)
+        )
+        return [] if found is None else self._decoded(found)
+
+    def events(self, deployment: str, *, event: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
+        wanted = select(events).where(events.c.deployment == deployment)
+        if event is not None:
+            wanted = wanted.where(events.c.event == event)
+        rows = self._newest(events, wanted, last)
+        return [{"at": row.at.isoformat(), "event": row.event, **self._decoded(row.body)} for row in rows]
+
+    def count_records(self, deployment: str) -> int:
+        return int(self._scalar(select(func.count()).select_from(records).where(records.c.deployment == deployment)))
+
+    def state(self, deployment: str, key: str) -> bytes | None:
+        found = self._scalar(select(states.c.body).where(states.c.deployment == deployment, states.c.key == key))
+        return None if found is None else bytes(found)
+
+    # versions
+
+    def manifests(self, deployment: str) -> list[Manifest]:
+        rows = self._all(
+            select(versions.c.manifest).where(versions.c.deployment == deployment).order_by(versions.c.version)
+        )
+        return [Manifest.from_dict(self._decoded(row.manifest)) for row in rows]
+
+    def manifest(self, deployment: str, version: int) -> Manifest | None:
+        found = self._scalar(
+            select(versions.c.manifest).where(versions.c.deployment == deployment, versions.c.version == version)
+        )
+        return None if found is None else Manifest.from_dict(self._decoded(found))
+
+    def next_version(self, deployment: str) -> int:
+        """Count from 1. Not reserved: the lease keeps two processes from taking the same."""
+        return int(
+            self._scalar(
+                select(func.coalesce(func.max(versions.c.version), 0) + 1).where(versions.c.deployment == deployment)
+            )
+        )
+
+    def alias(self, deployment: str, alias: Alias) -> int | None:
+        found = self._scalar(
+            select(aliases.c.version).where(aliases.c.deployment == deployment, aliases.c.alias == alias.value)
+        )
+        return None if found is None else int(found)
+
+    def alias_history(self, deployment: str, alias: Alias) -> list[AliasMove]:
+        moves = select(alias_moves).where(alias_moves.c.deployment == deployment, alias_moves.c.alias == alias.value)
+        return [
+            AliasMove(alias=alias, version=row.version, previous=row.previous, at=row.at, reason=row.reason)
+            for row in self._all(moves.order_by(alias_moves.c.id))
+        ]
+
+    # connections
+
+    def _newest(self, table: Table, rows: Select[Any], last: int | None) -> list[Row[Any]]:
+        """Oldest first; of the newest `last` rows when that is given."""
+        newest_first = rows.order_by(table.c.id.desc()).limit(last)
+        return list(reversed(self._all(newest_first)))
+
+    def _all(self, rows: Select[Any]) -> Sequence[Row[Any]]:
+        with self._open(self._reader) as connection:
+            return connection.execute(rows).all()
+
+    def _scalar(self, rows: Select[Any]) -> Any:
+        with self._open(self._reader) as connection:
+            return connection.execute(rows).scalar()
+
+    def _decoded(self, stored: str | bytes) -> Any:
+        try:
+            return from_json(stored) if isinstance(stored, str) else from_blob(bytes(stored))
+        except (ValueError, zlib.error) as exc:
+            raise StoreError(f"{self._name}: a stored value is damaged: {exc}") from exc
+
+    @contextmanager
+    def _open(self, engine: Engine) -> Iterator[Connection]:
+        with self._translated(), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as exc:  # its own text would repeat the statement with all its values
+            raise StoreError(f"{self._name}: {str(exc.orig).strip()}") from exc
+        except (SQLAlchemyError, UnicodeEncodeError) as exc:
+            raise StoreError(f"{self._name}: {exc}") from exc
+
+
+def _is_held(holder: str, until: datetime, *, asker: str, now: datetime) -> bool:
+    """Whether somebody else holds it: not run out, and not known to be dead."""
+    return holder != asker and until > now and is_alive(holder)
+
+
+def _entry(row: Row[Any]) -> LedgerEntry:
+    window = None if row.window_start is None else Window(row.window_start, row.window_end)
+    return LedgerEntry(
+        id=row.id,
+        deployment=row.deployment,
+        kind=DeliveryKind(row.kind),
+        locator=row.locator,
+        fingerprint=row.fingerprint,
+        name=row.name,
+        size=row.size,
+        modified=row.modified,
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        window=window,
+    )
