@@ -1,0 +1,62 @@
+"""Logs: one line per event on standard error, for people (`console`) or for programs (`json`).
+
+Everything goes through the standard library's root logger, so that what libraries log comes out in the same form.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import structlog
+
+from monitor.app.ports import Log
+
+_QUIET = ("apscheduler", "alembic", "uvicorn", "sqlalchemy", "asyncio", "fsspec")  # they log each tick as `info`
+
+
+def configure(form: Literal["console", "json"], level: str, *, stream: TextIO | None = None) -> Log:
+    """Set up the process's logging and return the log for our own events; the last call counts."""
+    out = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(form, out)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    return get_logger()
+
+
+def _rendering(form: str, out: TextIO) -> list[structlog.typing.Processor]:
+    if form == "json":
+        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24)]
+
+
+def get_logger() -> Log:
+    """The log as it is set up now; before `configure`, structlog's own defaults."""
+    log: Log = structlog.stdlib.get_logger("monitor")
+    return log

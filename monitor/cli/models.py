@@ -1,0 +1,136 @@
+"""`models …`: the versions of a deployment, which of them is the champion, and how to change that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli import output
+from monitor.cli.arguments import Name, NameThen, Reason
+from monitor.cli.session import Session, pick, pick_with
+from monitor.domain.version import Alias
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monitor.bootstrap import Application
+    from monitor.domain.version import AliasMove, Manifest
+
+Version = Annotated[str | None, typer.Argument(metavar="VERSION", help="Number, as `models list` shows it.")]
+
+
+def list_(session: Session, name: Name = None) -> None:
+    """List the versions with what they were trained on and how good they were; the champion is marked."""
+    with session.application() as app:
+        chosen = pick(app.deployments, name)
+        manifests = app.store.manifests(chosen)
+        aliases = _aliases(app, chosen)
+        metric = app.deployments[chosen].performance.metric
+    if session.json:
+        output.emit([{**m.to_dict(), "aliases": aliases.get(m.version, [])} for m in manifests])
+        return
+    if not manifests:
+        output.stderr().print(f"{chosen}: no version yet; the first one is trained by `monitor once` or `monitor run`")
+        return
+    from monitor.cli.models_view import versions_table
+
+    output.stdout().print(versions_table(manifests, aliases, metric, datetime.now(UTC)))
+
+
+def show(session: Session, first: NameThen, second: Version = None) -> None:
+    """Show all that is recorded about a version: data, code, parameters, metrics, files."""
+    with session.application() as app:
+        name, manifest = _version(app, first, second)
+        aliases = _aliases(app, name).get(manifest.version, [])
+        moves = [
+            m for m in app.store.alias_history(name, Alias.CHAMPION) if manifest.version in (m.version, m.previous)
+        ]
+    if session.json:
+        output.emit({**manifest.to_dict(), "aliases": aliases, "moves": [_move(move) for move in moves]})
+        return
+    from monitor.cli.models_view import version_page
+
+    output.stdout().print(version_page(manifest, aliases, moves))
+
+
+def add(
+    session: Session,
+    first: NameThen,
+    second: Annotated[str | None, typer.Argument(metavar="WEIGHTS", help="Folder written by the model's save.")] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            "--code", exists=True, dir_okay=False, help="Its code; else the deployment's.", show_default=False
+        ),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option("--held-out", help="Labelled rows it was not trained on; else training.path.", show_default=False),
+    ] = None,
+) -> None:
+    """Take in a model that was trained elsewhere as a new version, the candidate until it is promoted."""
+    with session.application() as app:
+        name, weights = pick_with(app.deployments, first, second)
+        manifest = app.add_model(name, Path(weights), code=code, held_out=held_out)
+        aliases = _aliases(app, name).get(manifest.version, [])
+    if session.json:
+        output.emit({**manifest.to_dict(), "aliases": aliases})
+        return
+    said = f", the {' and '.join(aliases)}" if aliases else ""
+    output.stdout().print(f"{name}: added as version {manifest.version}{said}")
+    output.stderr().print(f"deploy it with: monitor models promote {name} {manifest.version}", style="dim")
+
+
+def promote(session: Session, first: NameThen, second: Version = None, reason: Reason = "by hand") -> None:
+    """Make a version the champion: its model, reference and detector take over together."""
+    with session.application() as app:
+        name, manifest = _version(app, first, second)
+        move = app.promote(name, manifest.version, reason)
+    _moved(session, name, move)
+
+
+def rollback(session: Session, name: Name = None, reason: Reason = "by hand") -> None:
+    """Go back to the champion before this one."""
+    with session.application() as app:
+        chosen = pick(app.deployments, name)
+        move = app.rollback(chosen, reason)
+    _moved(session, chosen, move)
+
+
+def _moved(session: Session, name: str, move: AliasMove) -> None:
+    if session.json:
+        output.emit({"deployment": name, **_move(move)})
+        return
+    before = "" if move.previous is None else f", before that version {move.previous}"
+    output.stdout().print(f"{name}: the {move.alias.value} is version {move.version}{before}")
+
+
+def _version(app: Application, first: str, second: str | None) -> tuple[str, Manifest]:
+    name, text = pick_with(app.deployments, first, second)
+    manifests = {str(m.version): m for m in app.store.manifests(name)}
+    manifest = manifests.get(text.removeprefix("v"))
+    if manifest is None:
+        raise ConfigError(f"{name}: no version {text!r}; known are {', '.join(manifests) or 'none'}")
+    return name, manifest
+
+
+def _aliases(app: Application, name: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for alias in Alias:
+        version = app.store.alias(name, alias)
+        if version is not None:
+            found.setdefault(version, []).append(alias.value)
+    return found
+
+
+def _move(move: AliasMove) -> Mapping[str, Any]:
+    return {
+        "alias": move.alias.value,
+        "version": move.version,
+        "previous": move.previous,
+        "at": move.at.isoformat(),
+        "reason": move.reason,
+    }

@@ -1,0 +1,115 @@
+"""`check-config` and `init`: is the configuration right, and a first one to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli import output
+from monitor.cli.session import Session
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monitor.config import Deployment, Settings
+
+
+def check_config(session: Session) -> None:
+    """Read the whole configuration and say what is wrong with it, without opening the store."""
+    from monitor.config import load_settings
+
+    settings = load_settings(session.config_folder)
+    good, errors = _read_all(session.config_folder)
+    warnings = [line for deployment in good for line in _doubts(settings, deployment)]
+    if not good and not errors:
+        warnings.append(f"{session.config_folder / 'deployments'}: no deployments; `monitor init FILE` writes one")
+    if session.json:
+        names = [deployment.name for deployment in good]
+        output.emit({"ok": not errors, "deployments": names, "errors": errors, "warnings": warnings})
+    else:
+        for deployment in good:
+            typer.echo(f"{deployment.name}: ok")
+        for line in warnings:
+            output.stderr().print(f"warning: {line}", style="yellow", markup=False)
+        for line in errors:
+            output.stderr().print(f"error: {line}", style="red", markup=False)
+    if errors:
+        raise typer.Exit(ConfigError.exit_code)
+
+
+def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
+    """Every deployment that can be read, and every error of those that cannot: not only the first."""
+    from monitor.adapters.scheduler import trigger_of
+    from monitor.config import load_deployment
+
+    good: list[Deployment] = []
+    errors: list[str] = []
+    for file in sorted((folder / "deployments").glob("*.yaml")):
+        try:
+            deployment = load_deployment(file)
+            trigger_of(deployment.schedule)
+            good.append(deployment)
+        except ConfigError as exc:
+            errors += [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(exc).splitlines()]
+    return good, errors
+
+
+def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
+    """What may still come into being: files and folders that are not there now."""
+    code = settings.path(deployment.model.code)
+    if not code.is_file():
+        yield f"{deployment.name}: model.code {code} is not there"
+    if deployment.training is not None and _missing(settings, deployment.training.path):
+        yield f"{deployment.name}: training.path {settings.path(deployment.training.path)} is not there"
+    if _missing(settings, deployment.batches.path):
+        yield f"{deployment.name}: the folder of batches.path {deployment.batches.path} is not there"
+    if deployment.labels is not None and _missing(settings, deployment.labels.path):
+        yield f"{deployment.name}: the folder of labels.path {deployment.labels.path} is not there"
+
+
+def _missing(settings: Settings, pattern: str) -> bool:
+    """Whether the fixed part of a local path or template does not exist; a URL is not asked."""
+    if "://" in pattern:
+        return False
+    parts = Path(pattern).parts
+    fixed = next((place for place, part in enumerate(parts) if set(part) & set("*?[{")), len(parts))
+    return not settings.path(Path(*parts[:fixed])).exists()
+
+
+def init(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="Labelled rows: Parquet, CSV or JSON Lines.", exists=True)],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the deployment; else from the file's name.", show_default=False)
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Column to be predicted; else guessed.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where to write; else CONFIG/deployments/NAME.yaml.", show_default=False),
+    ] = None,
+) -> None:
+    """Look at a file of labelled rows and write a commented deployment for it; an existing one is not touched."""
+    from monitor.adapters.inspection import propose_deployment
+
+    chosen = name or _name_of(file)
+    text = propose_deployment(file, name=chosen, label=label)
+    target = out or session.config_folder / "deployments" / f"{chosen}.yaml"
+    if target.exists():
+        raise ConfigError(f"{target}: exists already; give --name or --out, or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    if session.json:
+        output.emit({"deployment": chosen, "file": str(target)})
+    else:
+        typer.echo(target)
+        output.stderr().print("read it through, then: monitor check-config", style="dim")
+
+
+def _name_of(file: Path) -> str:
+    """A valid deployment name made of the file's name."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in file.name.split(".")[0].lower())
+    return kept.strip("-")[:63] or "deployment"

@@ -1,0 +1,156 @@
+"""How `monitor status` looks: a block per deployment, or a line each when there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from monitor.app.status import ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
+from monitor.cli import output
+from monitor.cli.batch_lines import mark
+from monitor.domain.verdict import Channel, Verdict
+
+_MOST_COLUMNS = 5
+
+
+def status_block(status: DeploymentStatus) -> RenderableType:
+    """Two columns, what and how it stands; long text wraps within its own column."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    if status.last is None:
+        table.add_row("last batch", "none yet")
+    else:
+        table.add_row("last batch", _batch(status.last))
+        for channel, seen in status.last.channels.items():
+            table.add_row(f"  {channel.value}", _channel(seen))
+    table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
+    table.add_row("model", _model(status))
+    table.add_row("labels", _labels(status))
+    if status.last_attempt is not None:
+        table.add_row("last attempt", _attempt(status))
+    table.add_row("next", _next(status))
+    heading = Text(status.deployment, style="bold").append(
+        f"  {output.count(status.batches, 'batch')} judged", style="not bold dim"
+    )
+    return Group(heading, Padding(table, (0, 0, 0, 2)))
+
+
+def overview(found: Sequence[DeploymentStatus]) -> Table:
+    """One line per deployment; `monitor status NAME` shows more."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("deployment", no_wrap=True, overflow="ellipsis", min_width=10)
+    table.add_column("last batch", no_wrap=True, overflow="ellipsis")
+    table.add_column("age", no_wrap=True, justify="right")
+    for channel in Channel:
+        table.add_column(channel.value[:4], no_wrap=True, justify="center")
+    table.add_column("performance", no_wrap=True, justify="right")
+    table.add_column("model", no_wrap=True, justify="right")
+    table.add_column("decision", no_wrap=True)
+    for status in found:
+        table.add_row(*_line(status))
+    table.caption = "✓ ok  ✗ drift  ! bad data  · insufficient data;  inpu-ts, pred-ictions, labe-ls, perf-ormance"
+    table.caption_justify = "left"
+    return table
+
+
+def _line(status: DeploymentStatus) -> tuple[Text | str, ...]:
+    last, performance = status.last, status.performance
+    channels = last.channels if last else {}
+    return (
+        status.deployment,
+        last.batch if last else "none yet",
+        output.age(last.age) if last else "",
+        *(mark(channels[channel].verdict.value if channel in channels else None) for channel in Channel),
+        f"{performance.metric} {output.number(performance.realised)}",
+        f"v{status.model.version}" if status.model else "none",
+        output.styled(status.decision or ""),
+    )
+
+
+def _batch(last: LastBatch) -> Text:
+    text = Text(last.batch, style="bold")
+    text.append(f"  {output.count(last.rows, 'row')}", style="not bold")
+    if last.quarantined:
+        text.append(f", {last.quarantined:,} quarantined", style="not bold yellow")
+    text.append(f"\nwindow {_window(last)} UTC, {output.ago(last.age)}", style="not bold dim")
+    return text
+
+
+def _window(last: LastBatch) -> str:
+    start, end = output.moment(last.window_start), output.moment(last.window_end)
+    return f"{start} – {end[11:] if end[:10] == start[:10] else end}"
+
+
+def _channel(seen: ChannelStatus) -> Text:
+    text = output.styled(seen.verdict.value.replace("_", " "), of=seen.verdict.value)
+    if seen.verdict is not Verdict.OK:
+        text.append(f"  {seen.reason}", style="default not bold")
+    if seen.columns:
+        shown = ", ".join(seen.columns[:_MOST_COLUMNS])
+        more = f" and {len(seen.columns) - _MOST_COLUMNS} more" if len(seen.columns) > _MOST_COLUMNS else ""
+        text.append(f"  ({shown}{more})", style="not bold dim")
+    return text
+
+
+def _performance(known: PerformanceStatus) -> Text:
+    text = Text()
+    if known.realised is None:
+        text.append("no window with enough labels yet", style="dim")
+    else:
+        text.append(output.number(known.realised), style="bold")
+        if known.low is not None and known.high is not None:
+            text.append(f" ({output.number(known.low)} to {output.number(known.high)})")
+        text.append(f" on {known.batch}, labels of {output.percent(known.labels_coverage or 0.0)} of its rows")
+    compared = [("held out", known.held_out), ("floor", known.floor), ("estimated now", known.estimated)]
+    for word, value in compared:
+        if value is not None:
+            text.append(f"; {word} {output.number(value)}", style="dim")
+    return text
+
+
+def _model(status: DeploymentStatus) -> Text:
+    model = status.model
+    if model is None:
+        return Text("none yet: the first one is trained at the first pass", style="yellow")
+    text = Text(f"version {model.version}", style="bold")
+    text.append(f"  {model.origin}, {output.ago(model.age)}, {output.count(model.rows, 'row')}", style="not bold")
+    return text.append(f" ({model.candidate})", style="not bold dim")
+
+
+def _labels(status: DeploymentStatus) -> str:
+    parts = []
+    if status.unlabelled_batches:
+        parts.append(
+            f"{output.count(status.unlabelled_batches, 'batch')} still without enough labels"
+            f" ({output.count(status.unlabelled_rows, 'row')})"
+        )
+    if status.labels_waiting:
+        parts.append(f"{output.count(status.labels_waiting, 'delivery')} not read yet")
+    return "; ".join(parts) or "none outstanding"
+
+
+def _attempt(status: DeploymentStatus) -> Text:
+    attempt = status.last_attempt
+    if attempt is None:
+        return Text()
+    return output.styled(attempt.outcome).append(
+        f"  {output.moment(attempt.at)}: {attempt.reason}", style="default not bold"
+    )
+
+
+def _next(status: DeploymentStatus) -> Text:
+    text = Text()
+    if status.decision is not None:
+        text.append_text(output.styled(status.decision.replace("_", " "), of=status.decision))
+        text.append(f"  {status.decision_reason}\n")
+    if status.waiting:
+        text.append(f"{output.count(status.waiting, 'batch')} waiting; ")
+    text.append(f"checked {status.schedule}")
+    if status.retrain_mode != "auto":
+        text.append(f"; retraining is {status.retrain_mode.replace('_', ' ')}", style="yellow")
+    return text

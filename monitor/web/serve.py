@@ -1,0 +1,40 @@
+"""The HTTP server of a running application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from monitor.adapters.metrics import StoreCollector, registry_of
+from monitor.bootstrap import Application
+from monitor.errors import StoreError
+from monitor.web.http_app import create_http_app
+from monitor.web.server import HttpServer
+
+_TOKEN = "MONITOR_HTTP_TOKEN"  # a secret: from the environment, so that it is in no file under version control
+
+
+@contextmanager
+def serve(app: Application) -> Iterator[str]:
+    """Serve until the block ends; yields the URL. Raises ConfigError for an address that cannot be used."""
+
+    def last_pass(name: str) -> datetime | None:
+        health = app.daemon.health.get(name) if app.daemon else None
+        return health.last_success if health else None
+
+    def not_ready() -> str | None:
+        if app.daemon is None or app.daemon.stopping:
+            return "the daemon is not running"
+        try:
+            app.store.ping()
+        except StoreError as exc:
+            return str(exc)
+        return None
+
+    token = os.environ.get(_TOKEN) or None
+    registry = registry_of(StoreCollector(app.store, app.deployments, last_pass))
+    web = create_http_app(registry, not_ready, token=token)
+    with HttpServer(web, app.settings.http.bind, token=token) as server:
+        yield server.url
