@@ -1,0 +1,112 @@
+"""Gradient-boosted trees (scikit-learn's histogram kind) for tables; classes or a value.
+
+Saved as `trees.skops`, never as a pickle, and `model.json`. `model.params` are the arguments of
+`HistGradientBoostingClassifier` or `HistGradientBoostingRegressor`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from monitor.domain.model import Progress, Scores, TrainingData
+from monitor.errors import ArtefactError
+
+_MAX_LEVELS = 254  # scikit-learn's bins; rarer levels are treated like missing ones
+_OWN_TYPES = (  # what these estimators consist of, beyond skops' own list
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
+
+
+class GradientBoosting:
+    trust: ClassVar[tuple[str, ...]] = ()  # the operator's list of further types, set before `load`
+
+    def __init__(self, columns: list[str], levels: dict[str, list[str]], classes: int, present: list[int]) -> None:
+        self.columns, self.levels, self.classes = columns, levels, classes
+        self.present = present  # class codes that occurred in training, in the order of the trees' output
+        self.trees: Any = None  # None when only one class occurred: there is nothing to tell apart
+
+    @classmethod
+    def fit(
+        cls,
+        data: TrainingData,
+        *,
+        init: Self | None,
+        config: Mapping[str, Any],
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> Self:
+        columns = list(data.features.columns)
+        present = np.unique(data.target).tolist() if data.classes else []
+        model = cls(columns, {c: _levels(data.features[c]) for c in columns if _coded(data.features[c])},
+                    len(data.classes), present)  # fmt: skip
+        if len(present) == 1:
+            return model
+        kind = HistGradientBoostingClassifier if data.classes else HistGradientBoostingRegressor
+        rows = model._rows(data.features)
+        categorical = np.zeros(rows.shape[1], dtype=bool)
+        categorical[: len(model.levels)] = True
+        seed = int(rng.integers(2**31))
+        progress(0.0, "growing trees")
+        trees = kind(**{"random_state": seed, **config}, categorical_features=categorical)
+        model.trees = trees.fit(rows, data.target, sample_weight=data.weights)
+        progress(1.0, f"{trees.n_iter_} iterations")
+        return model
+
+    def predict(self, frame: pd.DataFrame) -> Scores:
+        if not self.classes:
+            return self.trees.predict(self._rows(frame))
+        scores = np.zeros((len(frame), self.classes))
+        scores[:, self.present] = self.trees.predict_proba(self._rows(frame)) if self.trees is not None else 1.0
+        return scores
+
+    def save(self, folder: Path) -> None:
+        plain = {name: value for name, value in vars(self).items() if name != "trees"}
+        (folder / "model.json").write_text(json.dumps(plain), encoding="utf-8")
+        if self.trees is not None:
+            skops.io.dump(self.trees, folder / "trees.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises ArtefactError when the file holds a type that nobody has trusted."""
+        model = cls(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        file = folder / "trees.skops"
+        if file.exists():
+            try:
+                model.trees = skops.io.load(file, trusted=[*_OWN_TYPES, *cls.trust])
+            except UntrustedTypesFoundException as exc:
+                raise ArtefactError(f"{file}: {exc}; if they are yours, add them to `trust` in monitor.yaml") from exc
+        return model
+
+    def _rows(self, frame: pd.DataFrame) -> np.ndarray:
+        """Codes of the categorical columns first, then the numbers; missing and unknown are NaN."""
+        blocks = []
+        for name, levels in self.levels.items():
+            codes = frame[name].cat.set_categories(levels).cat.codes.to_numpy()
+            blocks.append(np.where(codes < 0, np.nan, codes)[:, None])
+        for name in self.columns:
+            if name not in self.levels:
+                blocks.append(np.stack(frame[name].to_numpy()).astype(np.float64).reshape(len(frame), -1))
+        return np.hstack(blocks)
+
+
+def _coded(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype)
+
+
+def _levels(column: pd.Series) -> list[str]:
+    return sorted(level for level, _ in Counter(column.dropna()).most_common(_MAX_LEVELS))
+
+
+Model = GradientBoosting
