@@ -1,0 +1,112 @@
+"""Hold rows of labels against the schema: `id, label, available_at`, one row per id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from monitor.adapters.file_reading import RawTable, read_raw
+from monitor.adapters.validation.rejections import Rejections
+from monitor.adapters.validation.rows import check_columns, identified, parsing_notes
+from monitor.adapters.validation.times import UTC_MICROSECONDS, times
+from monitor.adapters.validation.typed import Finding, Typed, missing, numbers, texts
+from monitor.app.ports import Validated
+from monitor.domain.quarantine import RowReason
+from monitor.domain.schema import Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelColumns:
+    """Where the labels stand; `timezone` is the zone of an `available_at` that carries none."""
+
+    id: str
+    label: Label
+    available_at: str | None
+    timezone: str | None
+
+
+def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validated:
+    """Read and judge labels; see `ports.LabelSource` for the table. `available_at` is null where it is not known.
+
+    The same label twice is one row, at the earliest `available_at`; different labels for one id refuse all its rows.
+    Raises DataError when the file as a whole cannot be used.
+    """
+    label, available = columns.label, columns.available_at
+    names = [columns.id, label.name, *([available] if available else [])]
+    raw = read_raw(content, file, scalars=names)
+    check_columns(raw, names)
+    ids = identified(raw.frame[columns.id], file)
+    values = texts(raw.frame[label.name], file) if label.is_class else numbers(raw.frame[label.name], file)
+    known = _known_at(raw, columns)
+    rejections = Rejections(raw.frame.height)
+    rejections.add(columns.id, ids.findings)
+    rejections.add(
+        label.name, (*values.findings, *missing(values.values, RowReason.MISSING_LABEL, empty_too=label.is_class))
+    )
+    if available:
+        rejections.add(available, known.findings)
+    rows = _good(raw, ids.values, values.values, known.values, rejections)
+    rejections.add(label.name, _contradictory(rows, raw.frame.height))
+    kept = rows.filter(pl.col("labels") == 1)
+    once = kept.unique("id", keep="first", maintain_order=True)
+    return Validated(
+        rows=_table(once, label),
+        rejected=rejections.table(raw),
+        notes=(
+            *(() if raw.frame.height or raw.broken else ("the file has no rows",)),
+            *(
+                (f"{kept.height - once.height} labels came twice with the same value",)
+                if once.height < kept.height
+                else ()
+            ),
+            *(() if label.is_class else parsing_notes(raw, [label.name])),
+        ),
+    )
+
+
+def _known_at(raw: RawTable, columns: LabelColumns) -> Typed:
+    if columns.available_at is None:
+        return Typed(pa.nulls(raw.frame.height, UTC_MICROSECONDS))
+    return times(raw.frame[columns.available_at], raw.file, timezone=columns.timezone, required=False)
+
+
+def _good(raw: RawTable, ids: pa.Array, labels: pa.Array, known: pa.Array, rejections: Rejections) -> pl.DataFrame:
+    """The good rows, each with how many labels its id has and which."""
+    frame = pl.DataFrame(
+        {
+            "id": pl.Series(ids, dtype=pl.String),
+            "label": pl.Series(labels),
+            "available_at": pl.Series(known, dtype=pl.Datetime("us", "UTC")),
+            "position": np.arange(raw.frame.height),
+        }
+    ).filter(pl.Series(rejections.good, dtype=pl.Boolean))
+    return frame.with_columns(
+        pl.col("label").n_unique().over("id").alias("labels"), pl.col("available_at").min().over("id")
+    )
+
+
+def _contradictory(rows: pl.DataFrame, height: int) -> tuple[Finding, ...]:
+    several = rows.filter(pl.col("labels") > 1)
+    if several.is_empty():
+        return ()
+    listed = several.select(
+        "position",
+        ("id '" + pl.col("id") + "' has the labels ").alias("who")
+        + pl.col("label").cast(pl.String).unique(maintain_order=True).implode().list.join(", ").over("id"),
+    )
+    details = dict(zip(listed["position"].to_list(), listed["who"].to_list(), strict=True))
+    bad = np.zeros(height, dtype=np.bool_)
+    bad[listed["position"].to_numpy()] = True
+    return (Finding(RowReason.CONTRADICTORY_LABEL, bad, lambda at: str(details[at])),)
+
+
+def _table(rows: pl.DataFrame, label: Label) -> pa.Table:
+    kind = pa.string() if label.is_class else pa.float64()
+    return (
+        rows.select("id", "label", "available_at")
+        .to_arrow()
+        .cast(pa.schema([("id", pa.string()), ("label", kind), ("available_at", UTC_MICROSECONDS)]))
+    )

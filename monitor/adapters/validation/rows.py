@@ -1,0 +1,158 @@
+"""Hold rows of features, and rows to train on, against the schema."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from monitor.adapters.file_reading import RawTable, read_raw, refused
+from monitor.adapters.validation.arrays import arrays
+from monitor.adapters.validation.rejections import Rejections
+from monitor.adapters.validation.times import later_than, outside, times
+from monitor.adapters.validation.typed import Finding, Typed, booleans, missing, numbers, texts
+from monitor.app.ports import Validated
+from monitor.domain.batch import Window
+from monitor.domain.quarantine import FileReason, RowReason
+from monitor.domain.schema import Kind, Label, Schema
+
+_SHOWN_COLUMNS = 10
+
+
+def validate_rows(
+    content: bytes,
+    file: str,
+    schema: Schema,
+    *,
+    label: Label | None = None,
+    require_label: bool = False,
+    window: Window | None = None,
+    latest: datetime | None = None,
+) -> Validated:
+    """Read and judge rows of features; see `ports.Validated` for the table.
+
+    With `label` the label column, when it is there, becomes the last column (class labels canonical text, else
+    float64). `require_label` refuses rows without it. Rows outside `window` or after `latest` are refused.
+    Raises DataError when the file as a whole cannot be used.
+    """
+    names = _wanted(schema, label)
+    array_names = schema.columns_of(Kind.IMAGE, Kind.VECTOR)
+    raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
+    optional = [label.name] if label and not require_label else []
+    check_columns(raw, [n for n in names if n not in optional])
+    typed = {name: _typed(raw, schema, name, label) for name in names if name in raw.frame.columns}
+    rejections = Rejections(raw.frame.height)
+    for name, column in typed.items():
+        rejections.add(name, column.findings)
+    if schema.timestamp is not None:
+        stamps = typed[schema.timestamp].values
+        late = (
+            later_than(stamps, latest) if latest else None,
+            outside(stamps, window.start, window.end) if window else None,
+        )
+        rejections.add(schema.timestamp, [f for f in late if f is not None])
+    if label and require_label:
+        rejections.add(label.name, missing(typed[label.name].values, RowReason.MISSING_LABEL))
+    if schema.id is not None:
+        rejections.add(schema.id, _repeated(raw, typed[schema.id].values, rejections))
+    columns = {name: _encoded(schema, name, column.values) for name, column in typed.items()}
+    rows = pa.table(columns)
+    rejected = rejections.table(raw)
+    return Validated(
+        rows=rows if rejections.good.all() else rows.filter(pa.array(rejections.good)),
+        rejected=rejected,
+        notes=(*_notes(raw, schema, typed), *_ignored(raw, schema)),
+    )
+
+
+def check_columns(raw: RawTable, required: Sequence[str]) -> None:
+    """Raise DataError naming the columns that are not there, with the nearest that are."""
+    absent = [name for name in required if name not in raw.columns]
+    if not absent:
+        return
+    near = difflib.get_close_matches(absent[0], raw.columns, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    if not near and len(raw.columns) == 1 and any(separator in raw.columns[0] for separator in ";\t|"):
+        hint = "; the separator must be a comma"
+    there = ", ".join(raw.columns[:_SHOWN_COLUMNS]) + (", …" if len(raw.columns) > _SHOWN_COLUMNS else "")
+    listed = ", ".join(repr(name) for name in absent)
+    raise refused(FileReason.MISSING_COLUMN, f" {listed}{hint} (the file has: {there})", raw.file, column=absent[0])
+
+
+def parsing_notes(raw: RawTable, names: Sequence[str]) -> tuple[str, ...]:
+    """Name the columns that hold text where a format with types could have held the values themselves."""
+    found = [n for n in names if raw.typed and n in raw.frame.columns and raw.frame[n].dtype == pl.String]
+    return (f"values written as text were parsed: {_listed(found)}",) if found else ()
+
+
+def _wanted(schema: Schema, label: Label | None) -> list[str]:
+    roles = (schema.id, schema.timestamp, *schema.features, label.name if label else None)
+    return [name for name in roles if name is not None]
+
+
+def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typed:
+    column, file = raw.frame[name], raw.file
+    if name == schema.id:
+        return identified(column, file)
+    if name == schema.timestamp:
+        return times(column, file, timezone=schema.timezone)
+    if label and name == label.name:
+        return texts(column, file) if label.is_class else numbers(column, file)
+    kind = schema.features[name]
+    if kind.is_array:
+        return arrays(column, file, image=kind is Kind.IMAGE)
+    if kind is Kind.CATEGORICAL:
+        return texts(column, file)
+    return booleans(column, file) if kind is Kind.BOOLEAN else numbers(column, file)
+
+
+def identified(column: pl.Series, file: str) -> Typed:
+    """An id column; missing and empty ids are found."""
+    found = texts(column, file)
+    return Typed(found.values, (*found.findings, *missing(found.values, RowReason.MISSING_ID, empty_too=True)))
+
+
+def _repeated(raw: RawTable, ids: pa.Array, rejections: Rejections) -> tuple[Finding, ...]:
+    """Rows whose id came before among the good ones: a refused row must not cost a good one its place."""
+    good = rejections.good
+    frame = pl.DataFrame({"id": pl.Series(ids), "row": raw.numbers}).filter(pl.Series(good))
+    if frame["id"].n_unique() == frame.height:
+        return ()
+    first = frame.select(pl.col("row").first().over("id")).to_series().to_numpy()
+    bad, first_row = np.zeros(len(good), dtype=np.bool_), np.zeros(len(good), dtype=np.int64)
+    bad[good], first_row[good] = first != frame["row"].to_numpy(), first
+    return (
+        Finding(RowReason.DUPLICATE_ID, bad, lambda at: f"id {ids[at].as_py()!r} came before, in row {first_row[at]}"),
+    )
+
+
+def _encoded(schema: Schema, name: str, values: pa.Array) -> pa.Array:
+    return values.dictionary_encode() if schema.features.get(name) is Kind.CATEGORICAL else values
+
+
+def _notes(raw: RawTable, schema: Schema, typed: dict[str, Typed]) -> tuple[str, ...]:
+    if not raw.frame.height:
+        return () if raw.broken else ("the file has no rows",)
+    empty = [n for n in schema.features if typed[n].values.null_count == len(typed[n].values)]
+    parsed = parsing_notes(raw, [n for n in schema.features if schema.features[n] in (Kind.NUMERIC, Kind.BOOLEAN)])
+    truths = [n for n in schema.columns_of(Kind.NUMERIC) if raw.frame[n].dtype == pl.Boolean]
+    return (
+        *((f"all values are missing: {_listed(empty)}",) if empty else ()),
+        *parsed,
+        *((f"booleans were read as 0 and 1: {_listed(truths)}",) if truths else ()),
+    )
+
+
+def _ignored(raw: RawTable, schema: Schema) -> tuple[str, ...]:
+    known = {*_wanted(schema, schema.label)}
+    extra = [name for name in raw.columns if name not in known]
+    return (f"columns that are not in the schema were ignored: {_listed(extra)}",) if extra else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_COLUMNS
+    return ", ".join(names[:_SHOWN_COLUMNS]) + (f" and {more} more" if more > 0 else "")
