@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,10 +20,10 @@ from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
-from monitor.adapters.process_identity import process_identity
+from monitor.adapters.process_identity import own_identity
 from monitor.adapters.scheduler import WakeUps, trigger_of
 from monitor.adapters.scoring_worker import ScoringWorker
-from monitor.adapters.store import SqlStore
+from monitor.adapters.store.sql_store import SqlStore
 from monitor.adapters.trainer import ChildTrainer
 from monitor.adapters.validation import read_labelled
 from monitor.app import champion
@@ -44,6 +44,9 @@ from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
 
+_PATIENCE = timedelta(minutes=1)
+
+
 def now_utc() -> datetime:
     return datetime.now(UTC)
 
@@ -53,7 +56,7 @@ class Application:
 
     def __init__(self, settings: Settings, deployments: Mapping[str, Deployment], store: Store, log: Log) -> None:
         self.settings, self.deployments, self.store, self.log = settings, dict(deployments), store, log
-        self._owner = process_identity()
+        self._owner = own_identity()
         self._runtimes = {name: self._runtime(config) for name, config in self.deployments.items()}
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._reports_due: list[Future[None]] = []
@@ -103,34 +106,34 @@ class Application:
             self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
 
     def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
-        """One attempt by hand; waits for nothing: BusyError when the daemon is at work on the deployment."""
+        """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for a minute."""
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return retrain(runtime, Trigger.OPERATOR, progress, dry_run=dry_run).to_dict()
 
     def import_labels(self, name: str, file: Path, progress: Progress) -> dict[str, Any]:
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return import_labels(runtime, file, progress)
 
     def add_model(self, name: str, weights: Path, *, code: Path | None, held_out: str | None) -> Manifest:
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return add_model(runtime, weights, code=code, held_out=held_out)
 
     def promote(self, name: str, version: int, reason: str) -> AliasMove:
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return champion.promote(runtime, version, reason)
 
     def rollback(self, name: str, reason: str) -> AliasMove:
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return champion.rollback(runtime, reason)
 
     def report(self, name: str, batch: str) -> Path:
         runtime = self._runtimes[name]
-        with runtime.working():
+        with runtime.working(_PATIENCE):
             return report_batch(runtime, batch)
 
     def close(self) -> None:

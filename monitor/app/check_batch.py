@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,33 +19,25 @@ from monitor.app.intake import Waiting
 from monitor.app.join_labels import Restated, restate
 from monitor.app.judge import Judged, judge_batch
 from monitor.app.memory import DetectorMemory, RetrainMemory
-from monitor.app.ports import Validated
+from monitor.app.ports import Transaction, Validated
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.stopwatch import Stopwatch
 from monitor.domain.batch import DeliveryState
-from monitor.domain.model import Scores
-from monitor.domain.policy import Decided
 from monitor.domain.quarantine import RowReason
 from monitor.domain.record import BatchRecord
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.errors import BusyError, DataError
 
+_NOTHING = Validated(rows=pa.table({}), rejected=pa.table({}))
+_AT_ONCE = (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)  # judged with the batch; performance comes later
 
-@dataclass(slots=True, kw_only=True)
-class _Check:
-    """A batch on its way through the stages."""
 
-    item: Waiting
-    champion: Champion
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    validated: Validated | None = None
-    scores: Scores | None = None
-    judged: Judged | None = None
-    problem: ChannelVerdict | None = None  # why it could not be judged
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why a batch cannot be judged."""
 
-    @property
-    def batch(self) -> str:
-        return self.item.entry.name
+    verdict: Verdict
+    reason: str
 
 
 def check_batch(rt: Runtime, item: Waiting, champion: Champion, *, now: datetime) -> BatchRecord:
@@ -53,130 +46,134 @@ def check_batch(rt: Runtime, item: Waiting, champion: Champion, *, now: datetime
     until = now + rt.config.model.timeout + rt.config.retrain.timeout
     if not rt.store.claim(item.entry.id, owner=rt.owner, until=until):
         raise BusyError(f"{rt.name}: batch {item.entry.name} is claimed by another process")
-    check = _Check(item=item, champion=champion)
+    watch = Stopwatch()
     detector = DetectorMemory.load(rt.store, rt.name, champion.version)
-    _read(rt, check, now)
-    if check.problem is None:
-        _score(rt, check)
-        with check.watch.stage("detect"):
-            rows, scores = _scored(check)
-            check.judged = judge_batch(champion, rows, scores, rt.config.detect, detector)
-    return _record(rt, check, check.judged.memory if check.judged else detector)
+    validated, problem = _read(rt, item, watch, now)
+    seen = problem or _score_and_judge(rt, item, champion, validated, watch=watch, detector=detector)
+    draft = _draft(rt, item, champion, validated, seen)
+    return _record(rt, item, champion, draft, seen=seen, watch=watch, detector=detector)
 
 
-def _read(rt: Runtime, check: _Check, now: datetime) -> None:
-    """Fill in `validated`, or `problem` when nothing of it can be judged."""
+def _read(rt: Runtime, item: Waiting, watch: Stopwatch, now: datetime) -> tuple[Validated, _Problem | None]:
     try:
-        with check.watch.stage("read"):
-            validated = rt.batches.read(check.item.delivery, now=now)
+        with watch.stage("read"):
+            validated = rt.batches.read(item.delivery, now=now)
     except DataError as exc:
-        check.problem = _cannot(Verdict.BAD_DATA, str(exc))
-        return
-    with check.watch.stage("validate"):
-        check.validated = validated = _without_known_ids(rt, check.batch, validated)
-        rt.collected.quarantine(check.batch, validated.rejected)
+        return _NOTHING, _Problem(Verdict.BAD_DATA, str(exc))
+    with watch.stage("validate"):
+        validated = _without_known_ids(rt, item.entry.name, validated)
+        rt.collected.quarantine(item.entry.name, validated.rejected)
     good, bad = validated.rows.num_rows, validated.rejected.num_rows
-    limit = rt.config.batches.max_bad_share
-    if bad > limit * (good + bad):
-        check.problem = _cannot(Verdict.BAD_DATA, f"{bad} of {good + bad} rows rejected: {_reasons(validated)}")
-    elif good == 0:
-        check.problem = _cannot(Verdict.INSUFFICIENT_DATA, "no rows")
+    if bad > rt.config.batches.max_bad_share * (good + bad):
+        return validated, _Problem(Verdict.BAD_DATA, f"{bad} of {good + bad} rows rejected: {_reasons(validated)}")
+    if good == 0:
+        return validated, _Problem(Verdict.INSUFFICIENT_DATA, "no rows")
+    return validated, None
 
 
-def _score(rt: Runtime, check: _Check) -> None:
-    rows = check.validated.rows if check.validated else pa.table({})
-    with check.watch.stage("score"):
-        check.scores = rt.scorer.score(check.champion.bundle, rows)
-    with check.watch.stage("collect"):
-        classes = check.champion.bundle.manifest.classes
-        rt.collected.write(check.batch, check.item.window, rows, check.scores, classes)
+def _score_and_judge(
+    rt: Runtime, item: Waiting, champion: Champion, validated: Validated, *, watch: Stopwatch, detector: DetectorMemory
+) -> Judged:
+    with watch.stage("score"):
+        scores = rt.scorer.score(champion.bundle, validated.rows)
+    with watch.stage("collect"):
+        rt.collected.write(item.entry.name, item.window, validated.rows, scores, champion.bundle.manifest.classes)
+    with watch.stage("detect"):
+        return judge_batch(champion, validated.rows, scores, rt.config.detect, detector)
 
 
-def _record(rt: Runtime, check: _Check, detector: DetectorMemory) -> BatchRecord:
-    """Join labels, decide, and write everything in one transaction."""
-    end = check.item.window.end
-    clock = max(end, rt.latest) if rt.latest else end
-    record = _draft(rt, check)
-    with check.watch.stage("labels"):
-        restated = restate(rt, clock, check.champion, detector, current=record.to_dict())
-    memory = RetrainMemory.load(rt.store, rt.name)
-    window_rows = check.champion.bundle.manifest.window_rows
-    judged = check.problem is None
-    memory, decided = decide_next(rt, memory, restated.memory, now=clock, judged=judged, window_rows=window_rows)
-    with check.watch.stage("record"):
-        plain = _finished(restated, check, decided)
-        _write(rt, check, plain, restated=restated, memory=memory, decided=decided, clock=clock)
-    rt.latest = clock
-    rt.revisions.update(restated.revisions)
-    return BatchRecord.from_dict(plain)
-
-
-def _draft(rt: Runtime, check: _Check) -> BatchRecord:
-    validated, problem = check.validated, check.problem
-    verdicts = check.judged.verdicts if check.judged else {}
-    if problem is not None:
-        verdicts = {c: ChannelVerdict(channel=c, verdict=problem.verdict, reason=problem.reason) for c in _JUDGED_NOW}
-    waiting = ChannelVerdict(
+def _draft(
+    rt: Runtime, item: Waiting, champion: Champion, validated: Validated, seen: Judged | _Problem
+) -> BatchRecord:
+    """The record as far as it is known before labels and decision."""
+    if isinstance(seen, Judged):
+        verdicts, prior = dict(seen.verdicts), seen.label_prior
+    else:
+        verdicts = {c: ChannelVerdict(channel=c, verdict=seen.verdict, reason=seen.reason) for c in _AT_ONCE}
+        prior = {}
+    verdicts[Channel.PERFORMANCE] = ChannelVerdict(
         channel=Channel.PERFORMANCE, verdict=Verdict.INSUFFICIENT_DATA, reason="labels have not come yet"
     )
+    rejections = (f"quarantined: {_reasons(validated)}",) if validated.rejected.num_rows else ()
     return BatchRecord(
         deployment=rt.name,
-        batch=check.batch,
-        fingerprint=check.item.entry.fingerprint,
-        window=check.item.window,
-        rows=validated.rows.num_rows if validated else 0,
-        quarantined=validated.rejected.num_rows if validated else 0,
-        model_version=check.champion.version if check.scores is not None else None,
-        verdicts={**verdicts, Channel.PERFORMANCE: waiting},
+        batch=item.entry.name,
+        fingerprint=item.entry.fingerprint,
+        window=item.window,
+        rows=validated.rows.num_rows,
+        quarantined=validated.rejected.num_rows,
+        model_version=champion.version if isinstance(seen, Judged) else None,
+        verdicts=verdicts,
         decision="",
         decision_reason="",
-        label_prior=check.judged.label_prior if check.judged else {},
-        notes=(*validated.notes, *_rejections(validated)) if validated else (),
+        label_prior=prior,
+        notes=(*validated.notes, *rejections),
     )
 
 
-_JUDGED_NOW = (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)
-
-
-def _finished(restated: Restated, check: _Check, decided: Decided) -> dict[str, object]:
-    """The batch's own record, with what its labels say if they were there already."""
-    plain = dict(restated.records[check.batch])
-    plain["decision"], plain["decision_reason"] = decided.decision.value, decided.reason
-    plain["seconds"] = {stage: round(s, 4) for stage, s in check.watch.seconds.items()}
-    return plain
-
-
-def _write(
+def _record(
     rt: Runtime,
-    check: _Check,
-    plain: Mapping[str, object],
+    item: Waiting,
+    champion: Champion,
+    draft: BatchRecord,
     *,
-    restated: Restated,
-    memory: RetrainMemory,
-    decided: Decided,
-    clock: datetime,
-) -> None:
-    bad = check.problem is not None and check.problem.verdict is Verdict.BAD_DATA
-    state, reason = (DeliveryState.BAD, check.problem.reason) if bad and check.problem else (DeliveryState.DONE, "")
+    seen: Judged | _Problem,
+    watch: Stopwatch,
+    detector: DetectorMemory,
+) -> BatchRecord:
+    """Join the labels that are due, decide, and write everything in one transaction."""
+    clock = max(item.window.end, rt.latest or item.window.end)
+    detector = seen.memory if isinstance(seen, Judged) else detector
+    with watch.stage("labels"):
+        restated = restate(rt, clock, champion, detector, current=draft.to_dict())
+    memory, decided = decide_next(
+        rt,
+        RetrainMemory.load(rt.store, rt.name),
+        restated.memory,
+        now=clock,
+        judged=isinstance(seen, Judged),
+        window_rows=champion.bundle.manifest.window_rows,
+    )
+    record = replace(
+        BatchRecord.from_dict(restated.records[draft.batch]),
+        decision=decided.decision.value,
+        decision_reason=decided.reason,
+        seconds=watch.seconds,
+    )
     with rt.store.transaction() as tx:
-        tx.put_record(rt.name, check.batch, plain)
-        for batch, record in restated.records.items():
-            if batch != check.batch:
-                tx.put_record(rt.name, batch, record)
-        if check.judged:
-            measures = [
-                {"channel": channel.value, **measure.to_dict()}
-                for channel, measured in check.judged.measures.items()
-                for measure in measured
-            ]
-            tx.put_measures(rt.name, check.batch, measures)
-        restated.memory.save(tx, rt.name, check.champion.version)
+        tx.put_record(rt.name, draft.batch, record.to_dict())
+        _put_others(tx, rt.name, restated, draft.batch)
+        if isinstance(seen, Judged):
+            tx.put_measures(rt.name, draft.batch, _measures(seen))
+        restated.memory.save(tx, rt.name, champion.version)
         memory.save(tx, rt.name)
-        body = {"decision": decided.decision.value, "reason": decided.reason, "batch": check.batch}
+        body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
-        if bad:
-            tx.add_event(rt.name, clock, "delivery_bad", {"delivery": check.batch, "reason": reason})
-        tx.finish(check.item.entry.id, state, reason=reason, window=check.item.window)
+        _settle(tx, item, seen)
+    rt.latest = clock
+    rt.revisions.update(restated.revisions)
+    return record
+
+
+def _put_others(tx: Transaction, deployment: str, restated: Restated, batch: str) -> None:
+    for name, record in restated.records.items():
+        if name != batch:
+            tx.put_record(deployment, name, record)
+
+
+def _measures(judged: Judged) -> list[Mapping[str, Any]]:
+    return [
+        {"channel": channel.value, **measure.to_dict()}
+        for channel, measured in judged.measures.items()
+        for measure in measured
+    ]
+
+
+def _settle(tx: Transaction, item: Waiting, seen: Judged | _Problem) -> None:
+    if isinstance(seen, _Problem) and seen.verdict is Verdict.BAD_DATA:
+        tx.finish(item.entry.id, DeliveryState.BAD, reason=seen.reason, window=item.window)
+    else:
+        tx.finish(item.entry.id, DeliveryState.DONE, window=item.window)
 
 
 def _without_known_ids(rt: Runtime, batch: str, validated: Validated) -> Validated:
@@ -187,30 +184,28 @@ def _without_known_ids(rt: Runtime, batch: str, validated: Validated) -> Validat
     if not known:
         return validated
     keep = pa.array([position not in known for position in range(rows.num_rows)])
+    row_numbers = _row_numbers(validated)
     rejected = pa.Table.from_pylist(
         [
             {
-                "row": position + 1,
+                "row": row_numbers[position],
                 "column": rt.schema.id,
                 "reason": RowReason.DUPLICATE_ID.value,
                 "detail": f"id {ids[position].as_py()!r} is already in batch {other!r}",
-                "content": json.dumps(_content(rows, position), default=str),
+                "content": json.dumps(rows.slice(position, 1).to_pylist()[0], default=str),
             }
             for position, other in known.items()
         ],
         schema=validated.rejected.schema,
     )
-    return Validated(
-        rows=rows.filter(keep), rejected=pa.concat_tables([validated.rejected, rejected]), notes=validated.notes
-    )
+    return replace(validated, rows=rows.filter(keep), rejected=pa.concat_tables([validated.rejected, rejected]))
 
 
-def _content(rows: pa.Table, position: int) -> dict[str, object]:
-    return dict(rows.slice(position, 1).to_pylist()[0])
-
-
-def _rejections(validated: Validated) -> tuple[str, ...]:
-    return (f"quarantined: {_reasons(validated)}",) if validated.rejected.num_rows else ()
+def _row_numbers(validated: Validated) -> list[int]:
+    """Numbers in the file, from 1, of the rows that passed: all those that were not rejected."""
+    total = validated.rows.num_rows + validated.rejected.num_rows
+    rejected = set(validated.rejected.column("row").to_pylist())
+    return [number for number in range(1, total + 1) if number not in rejected]
 
 
 def _reasons(validated: Validated) -> str:
@@ -218,13 +213,3 @@ def _reasons(validated: Validated) -> str:
     first = validated.rejected.slice(0, 1).to_pylist()[0]
     listed = ", ".join(f"{c['values']} ×{c['counts']}" for c in counts)
     return f"{listed}; first: column {first['column']!r}, row {first['row']}: {first['detail']}"
-
-
-def _scored(check: _Check) -> tuple[pa.Table, Scores]:
-    if check.validated is None or check.scores is None:
-        raise LookupError("a batch is judged after it was scored")
-    return check.validated.rows, check.scores
-
-
-def _cannot(verdict: Verdict, reason: str) -> ChannelVerdict:
-    return ChannelVerdict(channel=Channel.INPUTS, verdict=verdict, reason=reason)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from monitor.app.advance import Listener, advance
@@ -57,7 +58,7 @@ class Daemon:
     def run(self, listener: Listener, serve: Callable[[], AbstractContextManager[str]]) -> None:
         """Block until SIGTERM or SIGINT; `serve` opens the HTTP server and says where it listens."""
         for name, runtime in self._runtimes.items():
-            self._wake_ups.add(name, runtime.config.schedule, lambda name=name: self.make_pass(name, listener))
+            self._wake_ups.add(name, runtime.config.schedule, partial(self.make_pass, name, listener))
         earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             with serve() as address:

@@ -143,7 +143,7 @@ class CollectedData(Protocol):
     """Scored rows of one deployment, as Parquet by day of the window's start; what retraining reads."""
 
     def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
-        """Position in `ids` → the other collected batch that already holds this id."""
+        """Position in `ids` → the other collected batch that already holds this id; a `batch` of "" is no batch."""
         ...
 
     def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
@@ -156,6 +156,15 @@ class CollectedData(Protocol):
 
     def batches(self) -> Sequence[str]:
         """In order of window end."""
+        ...
+
+    def window(self, batch: str) -> Window: ...
+    def ids(self, batch: str) -> pa.Array:
+        """Row ids, `string`, in the order of the rows. Like all that reads a batch: LookupError when not collected."""
+        ...
+
+    def digest(self, batch: str) -> str:
+        """Hash over the row ids in order: the same after the same rows were written again."""
         ...
 
     def read(self, batch: str) -> pa.Table:

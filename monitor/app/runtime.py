@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from monitor.domain.version import Alias
 from monitor.errors import BusyError
 
 _SLACK = timedelta(minutes=5)
+_ASK_AGAIN_SECONDS = 0.2
 _GENERATION = "generation"  # state key: who wrote this deployment's files last
 
 
@@ -93,9 +95,17 @@ class Runtime:
         return self._champion
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold the deployment's lease; raises BusyError naming the process that has it."""
-        self.renew()
+    def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:
+        """Hold the deployment's lease; raises BusyError naming the process that still has it after `patience`."""
+        deadline = self.clock() + patience
+        while True:
+            try:
+                self.renew()
+                break
+            except BusyError:
+                if self.clock() >= deadline:
+                    raise
+                time.sleep(_ASK_AGAIN_SECONDS)  # a lease is a row in the database: nothing to wait on but asking
         try:
             self._refresh()
             yield
