@@ -1,0 +1,215 @@
+"""`CollectedData` as Parquet files: `rows/date=YYYY-MM-DD/BATCH.parquet` and `quarantine/DELIVERY.parquet`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitor.adapters.atomic_files import sync_folder
+from monitor.adapters.parquet_files import parquet_files, read_facts, read_parquet, write_parquet
+from monitor.adapters.row_ids import IdIndex, as_ids, digest_ids, hash_ids
+from monitor.adapters.safe_names import safe_name
+from monitor.domain.batch import Window
+from monitor.domain.model import Scores
+from monitor.errors import StoreError
+
+_SCORE = "score:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Collected:
+    """What is remembered of a written file."""
+
+    owner: int  # in the index of row ids; a batch that is written again gets a new one
+    path: Path
+    window: Window
+    id_column: str
+    scores: tuple[str, ...]  # names of the score columns
+    regression: bool
+    digest: str
+
+
+class ParquetCollectedData:
+    """One process writes; what other processes write is seen by those that are opened afterwards.
+
+    Safe from any thread. Nothing is read before the first call. The id is the first column of the rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._files: dict[str, _Collected] | None = None
+        self._order: tuple[str, ...] | None = None
+        self._index: IdIndex | None = None
+        self._batch_of: dict[int, str] = {}  # owner → batch, of those that are not replaced or discarded
+        self._owners = 0
+        self._latest_ids: tuple[int, pa.Array] = (0, None)  # of one owner: joining labels asks for the same ones again
+
+    def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
+        wanted = as_ids(ids)
+        with self._lock:
+            positions, owners = self._indexed().hits(hash_ids(wanted))
+            found: dict[int, str] = {}
+            for owner in np.unique(owners):
+                other = self._batch_of.get(int(owner))
+                if other is None or other == batch:
+                    continue
+                candidates = positions[owners == owner]
+                same = pc.is_in(wanted.take(pa.array(candidates)), value_set=self.ids(other))
+                for position in candidates[same.to_numpy(zero_copy_only=False)].tolist():
+                    found.setdefault(position, other)
+            return found
+
+    def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
+        table, names = _with_scores(rows, scores, classes)
+        ids = as_ids(rows.column(0))
+        day = window.start.astimezone(UTC).date().isoformat()
+        path = self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
+        facts = {
+            "batch": batch,
+            "window": [window.start.isoformat(), window.end.isoformat()],
+            "id_column": rows.column_names[0],
+            "scores": names,
+            "regression": not classes,
+            "digest": digest_ids(ids),
+        }
+        with self._lock:
+            files = self._known()
+            write_parquet(path, table, facts)
+            replaced = files.get(batch)
+            if replaced is not None and replaced.path != path:
+                _remove(replaced.path)
+            self._remember(path, facts)
+            if self._index is not None:
+                self._index.add([(files[batch].owner, hash_ids(ids))])
+
+    def discard(self, batch: str) -> None:
+        with self._lock:
+            if (file := self._known().get(batch)) is None:
+                return
+            _remove(file.path)
+            self._forget(batch)
+
+    def batches(self) -> Sequence[str]:
+        with self._lock:
+            files = self._known()
+            if self._order is None:
+                ends = ((file.window.end, file.window.start, batch) for batch, file in files.items())
+                self._order = tuple(batch for *_, batch in sorted(ends))
+            return self._order
+
+    def window(self, batch: str) -> Window:
+        return self._file(batch).window
+
+    def ids(self, batch: str) -> pa.Array:
+        file = self._file(batch)
+        owner, ids = self._latest_ids
+        if owner != file.owner:
+            ids = as_ids(read_parquet(file.path, [file.id_column]).column(0))
+            self._latest_ids = file.owner, ids
+        return ids
+
+    def digest(self, batch: str) -> str:
+        return self._file(batch).digest
+
+    def read(self, batch: str) -> pa.Table:
+        return read_parquet(self._file(batch).path).unify_dictionaries()
+
+    def scores(self, batch: str) -> Scores:
+        file = self._file(batch)
+        table = read_parquet(file.path, file.scores)
+        columns = [table.column(name).to_numpy() for name in file.scores]
+        return columns[0] if file.regression else np.column_stack(columns)
+
+    def quarantine(self, delivery: str, rejected: pa.Table) -> Path | None:
+        if not rejected.num_rows:
+            return None
+        path = self._folder / "quarantine" / f"{safe_name(delivery)}.parquet"
+        write_parquet(path, rejected, {"delivery": delivery})
+        return path
+
+    def _file(self, batch: str) -> _Collected:
+        with self._lock:
+            if (file := self._known().get(batch)) is None:
+                raise LookupError(f"batch {batch!r} is not collected")
+            return file
+
+    def _known(self) -> dict[str, _Collected]:
+        """Files by batch, from the footers at the first call."""
+        if self._files is None:
+            self._files = {}
+            try:
+                for path in parquet_files(self._folder / "rows", "date=*/*.parquet"):
+                    self._take_in(path)
+            except BaseException:
+                self._files = None  # half a list would pass for all that there is
+                raise
+        return self._files
+
+    def _take_in(self, path: Path) -> None:
+        facts = read_facts(path)
+        twin = (self._files or {}).get(facts["batch"])
+        if twin is None:
+            self._remember(path, facts)
+            return
+        # A crash between writing a batch under another day and removing its former file: the newer one counts.
+        older, newer = sorted((twin.path, path), key=lambda p: p.stat().st_mtime_ns)
+        _remove(older)
+        self._remember(newer, read_facts(newer))
+
+    def _remember(self, path: Path, facts: Mapping[str, Any]) -> None:
+        assert self._files is not None
+        self._forget(facts["batch"])
+        self._owners += 1
+        self._files[facts["batch"]] = _Collected(
+            owner=self._owners,
+            path=path,
+            window=Window(*(datetime.fromisoformat(at) for at in facts["window"])),
+            id_column=facts["id_column"],
+            scores=tuple(facts["scores"]),
+            regression=facts["regression"],
+            digest=facts["digest"],
+        )
+        self._batch_of[self._owners] = facts["batch"]
+
+    def _forget(self, batch: str) -> None:
+        assert self._files is not None
+        self._order = None
+        if (file := self._files.pop(batch, None)) is not None:
+            del self._batch_of[file.owner]
+
+    def _indexed(self) -> IdIndex:
+        if self._index is None:
+            index = IdIndex()
+            index.add([(file.owner, hash_ids(self.ids(batch))) for batch, file in self._known().items()])
+            self._index = index
+        return self._index
+
+
+def _with_scores(rows: pa.Table, scores: Scores, classes: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    names = [f"{_SCORE}{name}" for name in classes or ["value"]]
+    expected = (rows.num_rows, len(classes)) if classes else (rows.num_rows,)
+    if scores.shape != expected:
+        raise ValueError(f"scores have shape {scores.shape}, expected {expected}")
+    if taken := set(names) & set(rows.column_names):
+        raise ValueError(f"columns are named like scores: {', '.join(sorted(taken))}")
+    columns = scores.T if classes else [scores]
+    for name, column in zip(names, columns, strict=True):
+        rows = rows.append_column(name, pa.array(np.ascontiguousarray(column), pa.float64()))
+    return rows, names
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as exc:
+        raise StoreError(f"{path}: cannot be removed: {exc.strerror}") from exc
