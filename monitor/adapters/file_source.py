@@ -101,11 +101,17 @@ def read_table(path: Path | str, schema: Schema, *, require_label: bool) -> Vali
     `require_label`: a row without label is refused, a file without is a DataError. Raises SourceError when it cannot
     be read.
     """
-    with _translated(str(path), "training.path"):
-        fs, at = fsspec.core.url_to_fs(str(path))
-        with fs.open(at, "rb") as file:
-            content = file.read()
+    content = read_content(str(path), "training.path")
     return validate_rows(content, str(path), schema, label=schema.label, require_label=require_label)
+
+
+def read_content(path: str, key: str) -> bytes:
+    """All bytes of one file, local or by URL. Raises SourceError naming the path and the setting `key` it is from."""
+    with _translated(path, key):
+        fs, at = fsspec.core.url_to_fs(path)
+        with fs.open(at, "rb") as file:
+            content: bytes = file.read()
+    return content
 
 
 def _seen(content: bytes, file: str, timestamp: str, timezone: str | None, latest: datetime) -> Window | None:
