@@ -7,7 +7,7 @@ This is the one file of the pure layers that knows of Arrow; pandas and polars a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,17 @@ import pyarrow.compute as pc
 from monitor.domain.schema import Kind
 from monitor.errors import DataError
 
+_MISSING = ("nan", "NaT", "<NA>")  # how missing cells of numpy and pandas read as text
 _BYTE = 255.0  # images of bytes are scaled to 0..1
 _BOOLEAN = {"1": "true", "0": "false", "true": "true", "false": "false"}
 
 
 def names(table: Any) -> tuple[str, ...]:
     """Column names of a table, in its order."""
-    found: Iterable[Any] = getattr(table, "column_names", None) or getattr(table, "columns", None)
-    return tuple(str(name) for name in (table if found is None else found))
+    for attribute in ("column_names", "columns"):  # Arrow; pandas and polars
+        if (found := getattr(table, attribute, None)) is not None:
+            return tuple(str(name) for name in found)
+    return tuple(table)
 
 
 def column(table: Any, name: str) -> Any:
@@ -132,11 +135,13 @@ def matrix(values: Any, name: str, kind: Kind) -> npt.NDArray[np.float32]:
     """
     if getattr(values, "ndim", 1) > 1:
         whole = np.asarray(values)
-        return _scaled(whole.reshape(whole.shape[0], -1), kind)
+        return _scaled(whole.reshape(whole.shape[0], math.prod(whole.shape[1:])), kind)
     if not _holds_objects(values):
         arrow = to_arrow(values, name)
         if pa.types.is_fixed_size_list(arrow.type) and arrow.null_count == 0:
-            return _scaled(arrow.flatten().to_numpy(zero_copy_only=False).reshape(len(arrow), -1), kind)
+            return _scaled(
+                arrow.flatten().to_numpy(zero_copy_only=False).reshape(len(arrow), arrow.type.list_size), kind
+            )
         values = arrow.to_numpy(zero_copy_only=False)
     cells = [None if cell is None else _cell(cell, name, row) for row, cell in enumerate(values)]
     width = next((cell.size for cell in cells if cell is not None), 0)
@@ -186,7 +191,7 @@ def _text(value: Any) -> str | None:
     """A level as text; None for missing."""
     if isinstance(value, str):
         return value
-    if value is None or value != value:
+    if value is None or str(value) in _MISSING:
         return None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+_LARGE = 1e200  # rescale before the next row could overflow
 _EXACT_PATHS = 10_000  # largest n·m for which the paths of unequal samples are counted
 _SMALL = 250  # one-sample sizes up to this: exact by matrix powers
 _SERIES = 1000  # ... and the one-sided tail by its finite series, beyond it by its expansion
@@ -66,7 +67,7 @@ def _outside_band(d: float, n: int, m: int) -> float:
         top = paths.max()
         if top == 0.0:
             return 1.0
-        if top > 1e200:
+        if top > _LARGE:
             paths, log_scale = paths / top, log_scale + math.log(top)
     if paths[m] == 0.0:
         return 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class NumericProfile:
     missing: int = 0
     negative_infinities: int = 0
     positive_infinities: int = 0
-    moments: Moments = Moments()
+    moments: Moments = field(default_factory=Moments)
     minimum: float = math.inf
     maximum: float = -math.inf
     outside: float = 0.0

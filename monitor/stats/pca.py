@@ -53,7 +53,7 @@ class Pca:
         reduced = {f"pc{i + 1}": scores[:, i].astype(np.float64) for i in range(scores.shape[1])}
         return {**reduced, "residual": residual, "mean": rows.mean(axis=1, dtype=np.float64)}
 
-    def _residual(self, rows: Matrix, scores: Matrix) -> npt.NDArray[np.float64]:
+    def _residual(self, rows: Matrix, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         left = rows - self.center - scores @ self.components
         return np.sqrt(np.mean(np.square(left), axis=1, dtype=np.float64))
 

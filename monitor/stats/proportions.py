@@ -7,6 +7,8 @@ import math
 from monitor.stats.normal import two_sided_p_value
 from monitor.stats.result import UNMEASURED, Result
 
+_MIN_EXPECTED = 5  # hits and misses in each sample, for the normal approximation
+
 
 def two_proportions(hits_ref: int, n_ref: int, hits_cur: int, n_cur: int) -> Result:
     """Difference of two shares, current − reference, with the pooled z test (χ² of the 2×2 table, its root).
@@ -20,7 +22,7 @@ def two_proportions(hits_ref: int, n_ref: int, hits_cur: int, n_cur: int) -> Res
     pooled = (hits_ref + hits_cur) / (n_ref + n_cur)
     if hits_ref + hits_cur in (0, n_ref + n_cur):
         return Result(gap, 1.0, gap)
-    if min(n_ref, n_cur) * min(pooled, 1 - pooled) < 5:
+    if min(n_ref, n_cur) * min(pooled, 1 - pooled) < _MIN_EXPECTED:
         return Result(gap, fisher_p_value(hits_ref, n_ref, hits_cur, n_cur), gap, "Fisher's exact test")
     return Result(gap, two_sided_p_value(gap, pooled * (1 - pooled) * (1 / n_ref + 1 / n_cur)), gap)
 

@@ -1,0 +1,155 @@
+"""What goes with a model version: the reference of its inputs, of its predictions, and what it got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.domain.packed import Arrays, pack, unpack
+from monitor.domain.reference import Reference
+from monitor.domain.schema import Kind, Schema
+from monitor.errors import DataError
+from monitor.stats.label_shift import confusion_matrix
+from monitor.stats.losses import absolute_error, log_loss, predicted_classes
+from monitor.stats.moments import Moments
+from monitor.stats.performance import metric as measure
+
+_FORM, _VERSION = "model reference", 1
+_TWO = 2
+
+Scores = npt.NDArray[np.float64]
+
+PREDICTED = "predicted"
+VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReference:
+    """`inputs` is of the rows the model was trained and held out on, all the rest of the held-out rows alone.
+
+    `predictions`: numeric columns `score:CLASS` (for two classes only the last one's) and the categorical column
+    `predicted`, or for regression the numeric column `value`. `confusion` (k, k): joint shares P(predicted i,
+    label j), None for regression. `loss`: per row, log loss or absolute error.
+    """
+
+    inputs: Reference
+    predictions: Reference
+    confusion: npt.NDArray[np.float64] | None
+    classes: tuple[str, ...]
+    loss: Moments
+    metric: str
+    metric_value: float
+
+    @classmethod
+    def fit(
+        cls,
+        inputs_frame: Any,
+        schema: Schema,
+        *,
+        held_out_scores: Scores,
+        held_out_target: npt.NDArray[Any],
+        classes: tuple[str, ...],
+        metric: str,
+        positive: int | None = None,
+    ) -> ModelReference:
+        """`held_out_scores` (n, k) or (n,), `held_out_target` (n,) codes into `classes` (−1: unknown class) or values.
+
+        `positive` is the class that ranks the rows for metrics that rank. Raises DataError for shapes that disagree.
+        """
+        if len(held_out_scores) != len(held_out_target):
+            raise DataError(f"{len(held_out_scores)} held-out scores, {len(held_out_target)} targets")
+        _check_shape(held_out_scores, classes)
+        target = np.asarray(held_out_target)
+        loss = log_loss(held_out_scores, target) if classes else absolute_error(held_out_scores, target)
+        predictions = Reference.fit(_score_columns(held_out_scores, classes), _score_schema(classes))
+        confusion = confusion_matrix(predicted_classes(held_out_scores), target, len(classes)) if classes else None
+        return cls(
+            inputs=Reference.fit(inputs_frame, schema),
+            predictions=predictions,
+            confusion=confusion,
+            classes=tuple(classes),
+            loss=Moments.of(loss),
+            metric=metric,
+            metric_value=measure(metric, held_out_scores, target, positive=positive),
+        )
+
+    @property
+    def held_out_rows(self) -> int:
+        return self.predictions.rows
+
+    @property
+    def prior(self) -> Mapping[str, float]:
+        """Share of each class among the held-out rows; empty for regression."""
+        if self.confusion is None:
+            return {}
+        return dict(zip(self.classes, self.confusion.sum(axis=0).tolist(), strict=True))
+
+    def score_columns(self, scores: Scores) -> dict[str, npt.NDArray[Any]]:
+        """The table of which `predictions` takes profiles. Raises DataError for scores of another shape."""
+        _check_shape(scores, self.classes)
+        return _score_columns(scores, self.classes)
+
+    def predicted_counts(self, scores: Scores) -> npt.NDArray[np.int64]:
+        """How often each class is the most probable one, shape (k,)."""
+        return np.bincount(predicted_classes(scores), minlength=len(self.classes)).astype(np.int64)
+
+    def to_bytes(self) -> bytes:
+        """A versioned form without raw rows; `from_bytes` is the inverse."""
+        arrays: Arrays = {
+            "inputs": np.frombuffer(self.inputs.to_bytes(), dtype=np.uint8),
+            "predictions": np.frombuffer(self.predictions.to_bytes(), dtype=np.uint8),
+        }
+        if self.confusion is not None:
+            arrays["confusion"] = self.confusion
+        header = {
+            "classes": list(self.classes),
+            "loss": asdict(self.loss),
+            "metric": self.metric,
+            "metric_value": self.metric_value,
+        }
+        return pack(_FORM, _VERSION, header, arrays)
+
+    @classmethod
+    def from_bytes(cls, body: bytes, file: str | None = None) -> ModelReference:
+        """Raises ArtefactError, naming `file`, for what is not a model reference of this release, or damaged."""
+        header, arrays = unpack(_FORM, _VERSION, body, file)
+        return cls(
+            inputs=Reference.from_bytes(arrays["inputs"].tobytes(), file),
+            predictions=Reference.from_bytes(arrays["predictions"].tobytes(), file),
+            confusion=arrays.get("confusion"),
+            classes=tuple(header["classes"]),
+            loss=Moments(**header["loss"]),
+            metric=header["metric"],
+            metric_value=header["metric_value"],
+        )
+
+
+def _check_shape(scores: Scores, classes: tuple[str, ...]) -> None:
+    expected = (len(classes),) if classes else ()
+    if scores.shape[1:] != expected:
+        raise DataError(f"scores of shape {scores.shape}, expected (n, {len(classes)})" if classes else
+                        f"scores of shape {scores.shape}, expected (n,)")  # fmt: skip
+
+
+def _scored(classes: tuple[str, ...]) -> range:
+    """Columns of the scores that are watched: of two probabilities one says it all."""
+    return range(1, _TWO) if len(classes) == _TWO else range(len(classes))
+
+
+def _score_columns(scores: Scores, classes: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    if not classes:
+        return {VALUE: scores}
+    names = np.array(classes, dtype=object)
+    columns: dict[str, npt.NDArray[Any]] = {f"score:{classes[i]}": scores[:, i] for i in _scored(classes)}
+    return {**columns, PREDICTED: names[predicted_classes(scores)]}
+
+
+def _score_schema(classes: tuple[str, ...]) -> Schema:
+    if not classes:
+        return Schema(features={VALUE: Kind.NUMERIC})
+    numeric = {f"score:{classes[i]}": Kind.NUMERIC for i in _scored(classes)}
+    return Schema(features={**numeric, PREDICTED: Kind.CATEGORICAL})
