@@ -7,7 +7,7 @@ This is the one file of the pure layers that knows of Arrow; pandas and polars a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,13 @@ def codes(values: Any, name: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...
     return place[found], tuple(distinct)  # code −1 takes the last place, which is −1
 
 
+def distinct(values: Any, name: str) -> tuple[str, ...]:
+    """The distinct levels that rows hold, as text."""
+    found, levels = codes(values, name)
+    held = np.bincount(found + 1, minlength=len(levels) + 1)[1:]
+    return tuple(level for level, count in zip(levels, held, strict=True) if count)
+
+
 def boolean_codes(values: Any, name: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
     """As `codes`, with 1 and 0 read as true and false; anything else stays a level of its own."""
     found, levels = codes(values, name)
@@ -97,6 +104,12 @@ def to_arrow(values: Any, name: str) -> Any:
         return to_arrow(pa.array(values, from_pandas=True), name)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as exc:
         raise DataError(f"cells of mixed or unknown types: {str(exc).splitlines()[0]}", column=name) from exc
+
+
+def to_frame(data: Mapping[str, Sequence[Any]], numbers: Sequence[str]) -> Any:
+    """A pandas frame of these columns; those named in `numbers` are float64 even without rows, None as NaN."""
+    columns = {name: pa.array(held, type=pa.float64() if name in numbers else None) for name, held in data.items()}
+    return pa.table(columns).to_pandas()
 
 
 def kind_of(values: Any, name: str) -> Kind | None:

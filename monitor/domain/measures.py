@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monitor.domain.columns import to_frame
 from monitor.errors import ConfigError
 from monitor.stats.bins import bin_counts, decile_edges
 from monitor.stats.categorical import CategoricalProfile, CategoricalReference
@@ -77,12 +78,8 @@ class Measures:
 
     def frame(self) -> pd.DataFrame:
         """One row per column × measure; a p-value that does not exist is NaN."""
-        import pandas as pd
-
         names = ("column", "measure", "statistic", "p_value", "effect", "n_reference", "n_current", "detail")
-        data = {name: [getattr(m, name) for m in self.items] for name in names}
-        data["p_value"] = [math.nan if p is None else p for p in data["p_value"]]
-        return pd.DataFrame(data)
+        return to_frame({name: [getattr(m, name) for m in self.items] for name in names}, numbers=names[2:5])
 
 
 def _psi(ref: NumericReference, cur: NumericProfile) -> Result:

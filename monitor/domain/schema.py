@@ -12,6 +12,10 @@ from typing import Any
 from monitor.errors import ConfigError
 
 
+_TWO = 2
+_MAX_NUMERIC_CLASSES = 20  # more distinct whole numbers than these are quantities, not classes
+
+
 class Kind(StrEnum):
     """How a feature's values are read, summarised and compared."""
 
@@ -102,6 +106,29 @@ class Schema:
         label = plain.get("label")
         return cls(**{**plain, "label": Label(**label) if label else None})
 
+    @classmethod
+    def infer(
+        cls, frame: Any, *, id: str | None = None, timestamp: str | None = None, label: str | Label | None = None
+    ) -> Schema:
+        """Guess the features' kinds from the column types of a table; other roles are as told.
+
+        Columns of dates and times are left out: they are no features. A label given by name is taken for a regression
+        when it holds fractions or more than 20 distinct numbers, otherwise for classes. Raises DataError naming a
+        column that is missing or whose type cannot be a feature.
+        """
+        from monitor.domain import columns  # needs `Kind`, so it cannot be imported first
+
+        roles = {id, timestamp, label.name if isinstance(label, Label) else label}
+        kinds = {
+            name: columns.kind_of(columns.column(frame, name), name)
+            for name in columns.names(frame)
+            if name not in roles
+        }
+        if isinstance(label, str):
+            label = Label(label, _label_kind(columns.distinct(columns.column(frame, label), label)))
+        features = {name: kind for name, kind in kinds.items() if kind is not None}
+        return cls(features=features, id=id, timestamp=timestamp, label=label)
+
     @property
     def fingerprint(self) -> str:
         """Changes when a model trained under the old schema can no longer be used under the new one."""
@@ -111,6 +138,18 @@ class Schema:
             label and [label.name, label.kind, label.positive],
         ]
         return hashlib.blake2b(json.dumps(contract).encode(), digest_size=8).hexdigest()
+
+
+def _label_kind(levels: tuple[str, ...]) -> LabelKind:
+    """From the distinct values, as text."""
+    if len(levels) <= _TWO:
+        return LabelKind.BINARY
+    try:
+        numbers = [float(level) for level in levels]
+    except ValueError:
+        return LabelKind.MULTICLASS
+    few = len(numbers) <= _MAX_NUMERIC_CLASSES and all(number.is_integer() for number in numbers)
+    return LabelKind.MULTICLASS if few else LabelKind.REGRESSION
 
 
 def _kind(name: str, kind: str) -> Kind:
