@@ -95,10 +95,8 @@ class GradientBoosting:
         for name, levels in self.levels.items():
             codes = frame[name].cat.set_categories(levels).cat.codes.to_numpy()
             blocks.append(np.where(codes < 0, np.nan, codes)[:, None])
-        for name in self.columns:
-            if name not in self.levels:
-                blocks.append(np.stack(frame[name].to_numpy()).astype(np.float64).reshape(len(frame), -1))
-        return np.hstack(blocks)
+        numbers = [np.stack(frame[name].to_numpy()) for name in self.columns if name not in self.levels]
+        return np.hstack([*blocks, *(block.reshape(len(frame), -1) for block in numbers)], dtype=np.float64)
 
 
 def _coded(column: pd.Series) -> bool:

@@ -22,6 +22,7 @@ from torch.nn import functional
 from monitor.domain.model import Progress, Scores, TrainingData
 
 _PREDICT_ROWS = 1024
+_TINY_SIDE = 8  # pixels; such images are not made smaller between the layers
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ImageNetwork:
         c, pooled = params.channels, min(shape.side, 4)
         self.network = nn.Sequential(
             nn.Conv2d(1, c, 3, padding=1), nn.BatchNorm2d(c), nn.ReLU(),
-            nn.MaxPool2d(2) if shape.side > 8 else nn.Identity(),
+            nn.MaxPool2d(2) if shape.side > _TINY_SIDE else nn.Identity(),
             nn.Conv2d(c, 2 * c, 3, padding=1), nn.BatchNorm2d(2 * c), nn.ReLU(),
             nn.AdaptiveMaxPool2d(pooled), nn.Flatten(), nn.Dropout(params.dropout),
             nn.Linear(2 * c * pooled**2, 64), nn.ReLU(), nn.Linear(64, max(shape.outputs, 1)),
@@ -83,7 +84,9 @@ class ImageNetwork:
         images, params = self._images(data.features), self.params
         target, weights = self._target(data.target), torch.from_numpy(_weights(data)).float()
         optimiser = torch.optim.AdamW(self.network.parameters(), lr=params.learning_rate)
-        batches = max(1, len(images) // params.batch_size)  # at most twice the batch size: a batch of one has no variance
+        batches = max(
+            1, len(images) // params.batch_size
+        )  # at most twice the batch size: a batch of one has no variance
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, params.learning_rate, total_steps=params.epochs * batches
         )

@@ -33,7 +33,7 @@ class Channel:
     def __init__(self) -> None:
         self._requests = os.fdopen(os.dup(0), "rb")
         self._answers = os.fdopen(os.dup(1), "wb")
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is needed, not a file
+        with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
         faulthandler.register(STACK_SIGNAL)

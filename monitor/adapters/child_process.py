@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -97,8 +98,6 @@ class ChildProcess:
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
         """The next message of the child."""
-        import json
-
         text_bytes, body_bytes = LENGTHS.unpack(self._read(LENGTHS.size))
         message: dict[str, Any] = json.loads(self._read(text_bytes))
         return message, self._read(body_bytes)

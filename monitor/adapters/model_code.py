@@ -30,6 +30,7 @@ class ModelCode:
     """A loaded model class. `hash` is the SHA-256 of its source."""
 
     path: Path
+    source: bytes
     hash: str
     model: type[Model]
 
@@ -57,7 +58,7 @@ def load_code(path: Path) -> ModelCode:
         raise ModelError(f"{path}: defines no class `Model`; end the file with `Model = YourClass`")
     if missing := [name for name in _METHODS if not callable(getattr(found, name, None))]:
         raise ModelError(f"{path}: class {found.__name__} lacks {', '.join(missing)}")
-    return ModelCode(path, digest, found)
+    return ModelCode(path, source, digest, found)
 
 
 def load_model(code: ModelCode, weights: Path, trust: Sequence[str]) -> Model:
@@ -91,7 +92,7 @@ def check_scores(raw: Any, rows: int, classes: Sequence[str]) -> Scores:
     return scores
 
 
-def _refuse(scores: Scores, bad: np.ndarray[Any, np.dtype[np.bool_]], why: str) -> None:
+def _refuse(scores: Scores, bad: Any, why: str) -> None:
     if bad.any():
         row = int(np.argmax(bad))
         raise ModelError(f"predict: the result for row {row + 1} {why}: {scores[row]} ({int(bad.sum())} such rows)")

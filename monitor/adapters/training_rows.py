@@ -1,0 +1,125 @@
+"""A training snapshot: its rows, its label as text or value, and what selections of it are called."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from monitor.adapters.features import to_features
+from monitor.domain.model import TrainingData
+from monitor.domain.schema import LabelKind, Schema
+from monitor.errors import DataError, TooFewRows
+
+_UNKNOWN = -1  # code of a class that a model does not know
+_MIN_FIT_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRows:
+    """Labelled rows, oldest first. `labels`: text for classes, float64 for values."""
+
+    table: pa.Table
+    schema: Schema
+    labels: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def newest(self, count: int) -> TrainingRows:
+        return self.part(max(0, len(self) - count), len(self))
+
+    def part(self, start: int, stop: int) -> TrainingRows:
+        return TrainingRows(self.table.slice(start, stop - start), self.schema, self.labels[start:stop])
+
+    def classes(self) -> tuple[str, ...]:
+        """Distinct label texts, numbers by value; the positive one of a binary label last. Empty for regression."""
+        label = self.schema.label
+        if label is None or not label.is_class:
+            return ()
+        found = sorted(set(self.labels.tolist()), key=_by_value)
+        if label.kind is LabelKind.BINARY and len(found) > 2:  # noqa: PLR2004 - binary
+            raise DataError(f"is binary but has {len(found)} values: {', '.join(found[:5])}", column=label.name)
+        return tuple(sorted(found, key=lambda text: text == label.positive))
+
+    def target(self, classes: Sequence[str]) -> npt.NDArray[Any]:
+        """Codes into `classes`, −1 for a class not among them; the values themselves for regression."""
+        if not classes:
+            return self.labels
+        code = {text: i for i, text in enumerate(classes)}
+        return np.array([code.get(text, _UNKNOWN) for text in self.labels], dtype=np.int64)
+
+    def data(self) -> TrainingData:
+        classes = self.classes()
+        features = to_features(self.table, self.schema)
+        return TrainingData(features=features, target=self.target(classes), classes=classes, schema=self.schema)
+
+    def fitted_by_champion(self) -> npt.NDArray[np.bool_]:
+        if "_fitted" not in self.table.column_names:
+            return np.zeros(len(self), dtype=np.bool_)
+        return np.asarray(self.table.column("_fitted").fill_null(False), dtype=np.bool_)
+
+    def lineage(self) -> dict[str, Any]:
+        """`origins`: rows per `_origin`; `rows_digest`: over the ids in order; `first` and `last` timestamp, ISO."""
+        origins = pc.value_counts(self.table.column("_origin")).to_pylist()
+        times = {"min": None, "max": None}
+        if self.schema.timestamp:
+            times = pc.min_max(self.table.column(self.schema.timestamp)).as_py()
+        digest = hashlib.blake2b(digest_size=16)
+        for text in self.table.column(self.schema.id).to_pylist() if self.schema.id else []:
+            digest.update(f"{text}\n".encode())
+        return {
+            "origins": {str(each["values"]): int(each["counts"]) for each in origins},
+            "rows_digest": digest.hexdigest(),
+            "first": times["min"] and times["min"].isoformat(),
+            "last": times["max"] and times["max"].isoformat(),
+        }
+
+
+def read_snapshot(file: Path, schema: Schema) -> TrainingRows:
+    """Read the whole snapshot. Raises DataError naming file and column."""
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as exc:
+        raise DataError(f"cannot be read: {exc}", file=str(file)) from exc
+    label = schema.label
+    if label is None or label.name not in table.column_names:
+        raise DataError("the label is missing", file=str(file), column=label.name if label else None)
+    column = table.column(label.name)
+    if column.null_count:
+        raise DataError(f"{column.null_count} labels are missing", file=str(file), column=label.name)
+    wanted = pa.string() if label.is_class else pa.float64()
+    values = column.cast(wanted).to_numpy()
+    return TrainingRows(table, schema, values)
+
+
+def split(rows: TrainingRows, held_out: int) -> tuple[TrainingRows, TrainingRows]:
+    """The older rows, and the newest `held_out`. Raises TooFewRows when too few are left to fit on."""
+    if len(rows) < held_out + _MIN_FIT_ROWS:
+        raise TooFewRows(need=held_out + _MIN_FIT_ROWS, have=len(rows), what="training and the held-out block")
+    cut = len(rows) - held_out
+    return rows.part(0, cut), rows.part(cut, len(rows))
+
+
+def select(rows: TrainingRows, candidate: str, window_rows: int) -> TrainingRows:
+    """`all` of them, or for `recent_1x` the newest `window_rows`."""
+    if candidate == "all":
+        return rows
+    if candidate == "recent_1x":
+        return rows.newest(window_rows)
+    raise DataError(f"unknown candidate {candidate!r}; known are all, recent_1x")
+
+
+def _by_value(text: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text
