@@ -52,7 +52,7 @@ def command(
 
     def register(function: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
         @functools.wraps(function)
-        def call(context: typer.Context, /, **given: Any) -> None:
+        def call(context: typer.Context, **given: Any) -> None:
             session = session_of(context)
             share(session, **{option: given.pop(option) for option in _SHARED})
             function(session, **given)  # type: ignore[call-arg]  # typer hands over what the signature below asks for

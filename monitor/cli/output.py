@@ -25,7 +25,8 @@ _STYLE = {
     "retrain": "bold cyan",
     "escalate": "bold red",
 }
-_SMALLEST_PLAIN, _FEW_DIGITS, _LARGEST_PLAIN = 1e-3, 100, 1e5  # numbers written without an exponent
+SMALLEST_PLAIN = 1e-3  # smaller numbers are written with an exponent, …
+_FEW_DIGITS, _LARGEST_PLAIN = 100, 1e5  # … and larger ones with less precision
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _PLAIN_WIDTH = 120  # of a pipe or file, where no terminal says how wide it is
 
@@ -82,7 +83,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size and not _SMALLEST_PLAIN <= size < _LARGEST_PLAIN:
+    if size and not SMALLEST_PLAIN <= size < _LARGEST_PLAIN:
         return f"{value:.{digits}g}"
     return f"{value:.{digits}f}" if size < _FEW_DIGITS else f"{value:,.1f}"
 

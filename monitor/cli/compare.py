@@ -1,0 +1,178 @@
+"""`compare`: one file against another, for a look and for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from monitor.cli import output
+from monitor.cli.session import Session
+from monitor.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from monitor.domain.detection.per_batch import PerBatchRule
+    from monitor.domain.measures import Measures
+    from monitor.domain.schema import Schema
+    from monitor.domain.verdict import ChannelVerdict
+
+_T = TypeVar("_T")
+_NOT_OK = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    rows: tuple[int, int]
+    measures: Measures
+    verdict: ChannelVerdict
+    left_out: Mapping[str, str]
+
+
+def compare(
+    session: Session,
+    *,
+    reference: Annotated[
+        Path, typer.Argument(metavar="REFERENCE", help="Rows to compare with: Parquet, CSV or JSON Lines.")
+    ],
+    current: Annotated[Path, typer.Argument(metavar="CURRENT", help="Rows to judge.")],
+    schema: Annotated[
+        Path | None,
+        typer.Option("--schema", help="Deployment file, or YAML with `features`; else guessed.", show_default=False),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Column that is no input and is left out.", show_default=False)
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", help="Column to leave out; may be given often.", show_default=False)
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            "--alpha", min=0, max=1, help="Chance of a false alarm over all columns.", show_default="detect.alpha"
+        ),
+    ] = None,
+    min_effect: Annotated[
+        float | None,
+        typer.Option(
+            "--min-effect", min=0, max=1, help="Smallest shift that counts.", show_default="detect.min_effect"
+        ),
+    ] = None,
+) -> None:
+    """Compare the columns of two files; exit with 1 when one has drifted or there are too few rows to tell."""
+    from monitor.config import DetectConfig
+    from monitor.domain.detection.per_batch import PerBatchRule
+
+    defaults = DetectConfig()
+    rule = PerBatchRule(
+        alpha=defaults.alpha if alpha is None else alpha,
+        min_effect=defaults.min_effect if min_effect is None else min_effect,
+        min_loss_increase=defaults.min_loss_increase,
+        hold=1,
+        min_rows=defaults.min_rows,
+    )
+    compared = _compare(reference, current, schema, [*([label] if label else []), *(ignore or [])], rule)
+    if session.json:
+        output.emit(_document(compared, rule))
+    else:
+        _show(compared)
+    if compared.verdict.verdict != "ok":
+        raise typer.Exit(_NOT_OK)
+
+
+def _compare(
+    reference: Path, current: Path, schema: Path | None, left_out: Collection[str], rule: PerBatchRule
+) -> _Compared:
+    from monitor.adapters.loose_files import Guess, guess_schema, read_loose
+    from monitor.domain.detection.per_batch import judge_columns
+    from monitor.domain.reference import Reference
+    from monitor.domain.verdict import Channel
+
+    before, after = read_loose(reference), read_loose(current)
+    guess = guess_schema(before, left_out) if schema is None else Guess(_read_schema(schema, left_out), {})
+    fitted = _naming(reference, lambda: Reference.fit(before, guess.schema))
+    measures = fitted.compare(_naming(current, lambda: fitted.profile(after)))
+    rows = (before.height, after.height)
+    verdict, _ = judge_columns(Channel.INPUTS, measures, min(rows), rule, 0)
+    return _Compared(rows=rows, measures=measures, verdict=verdict, left_out=guess.left_out)
+
+
+def _naming(file: Path, work: Callable[[], _T]) -> _T:
+    """Do the work; an error about the rows gets the name of the file they are from."""
+    try:
+        return work()
+    except DataError as exc:
+        raise DataError(f"{file}: {exc}") from exc
+
+
+def _read_schema(file: Path, left_out: Collection[str]) -> Schema:
+    """The features of a deployment file, or of a file with nothing but them."""
+    import yaml
+
+    from monitor.domain.schema import Schema
+
+    try:
+        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise ConfigError(f"{file}: cannot be read as YAML: {exc}") from exc
+    section = plain.get("schema", plain) if isinstance(plain, dict) else None
+    features = section.get("features") if isinstance(section, dict) else None
+    if not isinstance(features, dict):
+        raise ConfigError(f"{file}: expected `features` with a kind for each column")
+    try:
+        return Schema(features={name: kind for name, kind in features.items() if name not in left_out})
+    except ConfigError as exc:
+        raise ConfigError(f"{file}: {exc}") from None
+
+
+def _document(compared: _Compared, rule: PerBatchRule) -> dict[str, Any]:
+    verdict = compared.verdict
+    return {
+        "verdict": verdict.verdict.value,
+        "reason": verdict.reason,
+        "alpha": rule.alpha,
+        "min_effect": rule.min_effect,
+        "rows": {"reference": compared.rows[0], "current": compared.rows[1]},
+        "drifted": verdict.to_dict()["columns"],
+        "left_out": compared.left_out,
+        "measures": [measure.to_dict() for measure in compared.measures],
+    }
+
+
+def _show(compared: _Compared) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    verdict = compared.verdict
+    drifted = {column.name for column in verdict.columns}
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("column", overflow="fold")
+    table.add_column("measure", no_wrap=True)
+    for heading in ("statistic", "p-value", "effect"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold", style="dim")
+    before = ""
+    for m in compared.measures:
+        name = Text(m.column if m.column != before else "", style="bold red" if m.column in drifted else "")
+        before = m.column
+        table.add_row(
+            name, m.measure, output.number(m.statistic), _p_value(m.p_value), output.number(m.effect), m.detail
+        )
+    console = output.stdout()
+    console.print(table)
+    console.print()
+    console.print(output.styled(verdict.verdict.value).append(f"  {verdict.reason}", style="default not bold"))
+    for column in verdict.columns:
+        p = _p_value(column.p_value)
+        console.print(f"  {column.name}: {column.measure} {output.number(column.shift)}, adjusted p {p}", style="red")
+    if compared.left_out:
+        left_out = ", ".join(f"{name} ({why})" for name, why in compared.left_out.items())
+        output.stderr().print(f"left out: {left_out}", style="dim", markup=False)
+
+
+def _p_value(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return f"{p:.1e}" if p < output.SMALLEST_PLAIN else f"{p:.3f}"
