@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -17,7 +18,7 @@ from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.data_lock import data_lock
 from monitor.adapters.evidently_report import EvidentlyReporter
-from monitor.adapters.file_source import FileBatchSource, FileLabelSource
+from monitor.adapters.file_source import FileBatchSource, FileLabelSource, read_table
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
@@ -25,7 +26,6 @@ from monitor.adapters.scheduler import WakeUps, trigger_of
 from monitor.adapters.scoring_worker import ScoringWorker
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.adapters.trainer import ChildTrainer
-from monitor.adapters.validation import read_labelled
 from monitor.app import champion
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
@@ -42,7 +42,6 @@ from monitor.domain.record import BatchRecord
 from monitor.domain.verdict import Verdict
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
-
 
 _PATIENCE = timedelta(minutes=1)
 
@@ -98,12 +97,18 @@ class Application:
         names: Sequence[str] | None = None,
         listener: Listener | None = None,
     ) -> None:
-        """The daemon: blocks until SIGTERM or SIGINT. Raises BusyError when one runs on this data folder already."""
+        """The daemon: blocks until SIGTERM or SIGINT. Raises BusyError when one runs on this data folder already.
+
+        Ends the process when a pass does not end before the drain's deadline: what it was at is done again at the
+        next start, and user code that hangs must not keep the process from stopping.
+        """
         runtimes = {name: self._runtimes[name] for name in names or self._runtimes}
         wake_ups = WakeUps(self.settings.workers)
         with data_lock(self.settings.data_folder):
             self.daemon = Daemon(runtimes, wake_ups, drain=self.settings.drain, clock=now_utc, log=self.log)
-            self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
+            drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
+            if not drained:
+                os._exit(0)
 
     def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
         """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for a minute."""
@@ -171,8 +176,18 @@ class Application:
             delay = config.labels.delay if config.labels else config.batches.settle
             return collected, ParquetLabelBook(data / "collected" / config.name / "labels", collected, delay=delay)
 
-        def labelled(path: str) -> pa.Table:
-            return read_labelled(self.settings.path(path), schema)
+        def read_labelled(path: str) -> pa.Table:
+            validated = read_table(path if "://" in path else self.settings.path(path), schema, require_label=True)
+            if validated.rejected.num_rows:
+                first = validated.rejected.slice(0, 1).to_pylist()[0]
+                self.log.warning(
+                    "training_rows_rejected",
+                    deployment=config.name,
+                    path=path,
+                    rows=validated.rejected.num_rows,
+                    **first,
+                )
+            return validated.rows
 
         return Runtime(
             config=config,
@@ -181,7 +196,7 @@ class Application:
             store=self.store,
             batches=FileBatchSource(config.batches, schema, project),
             labels=labels,
-            read_labelled=labelled,
+            read_labelled=read_labelled,
             open_data=open_data,
             artefacts=FolderArtefacts(data / "models" / config.name),
             scorer=scorer,

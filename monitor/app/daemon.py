@@ -55,8 +55,11 @@ class Daemon:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
-    def run(self, listener: Listener, serve: Callable[[], AbstractContextManager[str]]) -> None:
-        """Block until SIGTERM or SIGINT; `serve` opens the HTTP server and says where it listens."""
+    def run(self, listener: Listener, serve: Callable[[], AbstractContextManager[str]]) -> bool:
+        """Block until SIGTERM or SIGINT; `serve` opens the HTTP server and says where it listens.
+
+        False when a pass was still at work at the deadline: the process had better end without waiting for it.
+        """
         for name, runtime in self._runtimes.items():
             self._wake_ups.add(name, runtime.config.schedule, partial(self.make_pass, name, listener))
         earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
@@ -66,11 +69,12 @@ class Daemon:
                 self._log.info("started", address=address, deployments=sorted(self._runtimes))
                 self._stop.wait()
                 self._wake_ups.stop()
-                self._wait_for_passes()
+                drained = self._wait_for_passes()
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
-        self._log.info("stopped")
+        self._log.info("stopped", drained=drained)
+        return drained
 
     def make_pass(self, name: str, listener: Listener) -> None:
         """One pass over a deployment. Errors of the world and of user code are logged, remembered, and end the pass."""
@@ -125,9 +129,11 @@ class Daemon:
             signal.raise_signal(number)
         self._stop.set()
 
-    def _wait_for_passes(self) -> None:
+    def _wait_for_passes(self) -> bool:
         with self._idle:
             if self._busy:
                 self._log.info("draining", waiting_for=sorted(self._busy), seconds=self._drain.total_seconds())
-            if not self._idle.wait_for(lambda: not self._busy, timeout=self._drain.total_seconds()):
+            drained = self._idle.wait_for(lambda: not self._busy, timeout=self._drain.total_seconds())
+            if not drained:
                 self._log.warning("drain_deadline", given_up=sorted(self._busy))
+            return drained

@@ -103,7 +103,12 @@ def _restated(
         return record, memory
     coverage = rt.book.coverage(batch)
     window = measure_window(
-        rt.collected.read(batch), rt.book.labels(batch), manifest.classes, rt.schema, rt.config.performance
+        rt.collected.read(batch),
+        rt.collected.scores(batch),
+        rt.book.labels(batch),
+        classes=manifest.classes,
+        id_column=rt.schema.id or "",
+        config=rt.config.performance,
     )
     record = {
         **record,

@@ -35,12 +35,16 @@ class PerBatchRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorSeen:
-    """The estimated class prior of a batch beside the reference's: p-value of the change, conditioning, shares."""
+    """The estimated class prior of a batch beside the reference's: p-value of the change, conditioning, shares.
+
+    `estimate` is empty, and `reason` says why, when the shares cannot be told.
+    """
 
     p_value: float
     condition: float
     reference: Mapping[str, float]
     estimate: Mapping[str, tuple[float, float, float]]  # class → share, low, high
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +69,10 @@ def judge_columns(
     if rows < rule.min_rows:
         return _insufficient(channel, f"{rows} rows, need {rule.min_rows}"), streak
     by_key = {(m.column, m.measure): m for m in measures}
-    tests = [m for m in by_key.values() if m.measure in _EFFECTS and m.p_value is not None and m.p_value == m.p_value]
+    tests = [m for m in by_key.values() if m.measure in _EFFECTS and m.p_value is not None]
     if not tests:
         return _insufficient(channel, "no column could be tested"), streak
-    adjusted = holm([m.p_value for m in tests])
+    adjusted = holm([m.p_value for m in tests if m.p_value is not None])
     findings: dict[str, ColumnFinding] = {}
     for test, p in zip(tests, adjusted, strict=True):
         shift, measure = _shift(by_key, test)
@@ -87,6 +91,8 @@ def judge_labels(seen: PriorSeen, rows: int, rule: PerBatchRule, streak: int) ->
     channel = Channel.LABELS
     if rows < rule.min_rows:
         return _insufficient(channel, f"{rows} rows, need {rule.min_rows}"), streak
+    if seen.reason:
+        return _insufficient(channel, seen.reason), streak
     if not seen.condition <= _WORST_CONDITION:
         why = f"the model tells its classes apart too badly to estimate shares (condition {seen.condition:.3g})"
         return _insufficient(channel, why), streak
