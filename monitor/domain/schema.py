@@ -11,7 +11,6 @@ from typing import Any
 
 from monitor.errors import ConfigError
 
-
 _TWO = 2
 _MAX_NUMERIC_CLASSES = 20  # more distinct whole numbers than these are quantities, not classes
 
