@@ -1,0 +1,40 @@
+"""What goes wrong at the scanner, and when. Only the feeder knows; the monitor is told nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.demo.digits import Scanner
+
+IN_ORDER: Final = Scanner()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """From batch number `first` on. `shares` of the digits 0..9 sum to 1; None: all alike."""
+
+    first: int
+    announcement: str
+    scanner: Scanner = IN_ORDER
+    shares: tuple[float, ...] | None = None
+
+
+PHASES: Final = (
+    Phase(first=1, announcement="the scanner is in order and all digits are equally common"),
+    Phase(
+        first=7,
+        announcement="from now on every third sheet shows a 1 and every third a 7; the scanner is still in order",
+        shares=(0.04, 0.34, 0.04, 0.04, 0.04, 0.04, 0.04, 0.34, 0.04, 0.04),
+    ),
+    Phase(
+        first=13,
+        announcement="all digits are equally common again, but the scanner is damaged: turned by 20°, blurred, noisy",
+        scanner=Scanner(rotation=20.0, blur=0.5, noise=15.0),
+    ),
+)
+
+
+def phase_of(number: int) -> Phase:
+    """Return the phase that batch `number`, counted from 1, belongs to; the last one never ends."""
+    return next(phase for phase in reversed(PHASES) if phase.first <= number)

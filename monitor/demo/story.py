@@ -1,0 +1,203 @@
+"""What happens, told on a terminal while it happens. Nothing is known here but what the monitor itself says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from monitor.app.advance import Listener
+from monitor.app.ports import Clock, Log, Store
+from monitor.app.retrain_model import Attempt
+from monitor.domain.record import BatchRecord
+from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
+
+_LOOK_BACK = 30  # batches whose labels may still come
+_SHOWN_COLUMNS = 4
+_STYLE = {Verdict.OK: "green", Verdict.DRIFT: "bold red", Verdict.BAD_DATA: "bold magenta"}
+
+
+class Story:
+    """Tells what a daemon's listener and log say about one deployment. Lines may come from any thread."""
+
+    def __init__(self, console: Console, deployment: str, metric: str, *, clock: Clock) -> None:
+        self._console, self._deployment, self._metric, self._clock = console, deployment, metric, clock
+        self._begin = clock()
+        self._lock = threading.Lock()
+        self._bar: tuple[Progress, TaskID] | None = None
+        self._told: set[str] = set()  # batches whose accuracy was told
+        self._last: tuple[str, float] | None = None  # newest batch with labels of the champion, and its accuracy
+        self._before: tuple[int, str, float] | None = None  # version, batch and accuracy before the promotion
+        self._store: Store | None = None
+        self.deployed: Callable[[], None] = lambda: None  # called when there is a first model
+        self.recovered: Callable[[], None] = lambda: None  # called when a promotion has helped
+
+    def open(self, store: Store) -> None:
+        """Take what is in the history as told."""
+        self._store = store
+        for record in store.records(self._deployment):
+            if record["performance"]["realised"] is not None:
+                self._told.add(record["batch"])
+
+    @property
+    def listener(self) -> Listener:
+        return Listener(record=self._on_record, attempt=self._on_attempt, progress=self._on_progress)
+
+    def say(self, who: str, text: str | Text, *, style: str = "") -> None:
+        """Print one line: time since the start, who speaks, what."""
+        seconds = int((self._clock() - self._begin) / timedelta(seconds=1))
+        line = Text(f"{seconds // 60:3}:{seconds % 60:02}  ", style="dim")
+        line.append(f"{who:<9}", style="yellow" if who == "feeder:" else "bold")
+        line.append_text(text if isinstance(text, Text) else Text(text, style=style))
+        with self._lock:
+            self._console.print(line, soft_wrap=True)
+
+    def log_event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        """Hear what the daemon logs."""
+        tell: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "first_training_started": lambda f: self.say(
+                "monitor", f"no model yet: training the first one from {f['path']}"
+            ),
+            "promoted": self._on_promoted,
+            "retrain_started": lambda f: self.say("monitor", f"retraining ({f['trigger']}) …", style="bold cyan"),
+            "report_written": lambda f: self.say("monitor", f"report of {f['batch']}: {f['file']}", style="dim"),
+            "draining": lambda f: self.say("monitor", f"finishing what is at hand, at most {f['seconds']:g} s …"),
+        }
+        if event in tell:
+            tell[event](fields)
+        elif level != "info":
+            details = ", ".join(
+                f"{key}={value}" for key, value in fields.items() if key not in ("deployment", "exc_info")
+            )
+            self.say("monitor", f"{event.replace('_', ' ')}: {details}", style="red" if level == "error" else "yellow")
+
+    def _on_record(self, record: BatchRecord) -> None:
+        self._tell_accuracies()
+        line = Text(f"{record.batch}: {record.rows} images  ")
+        for channel, verdict in record.verdicts.items():
+            if channel is not Channel.PERFORMANCE:  # its labels come later: told with them
+                line.append(f"{channel} ").append(
+                    verdict.verdict.value.replace("_", " "), _STYLE.get(verdict.verdict, "")
+                )
+                line.append("  ")
+        self.say("monitor", line)
+        for verdict in record.verdicts.values():
+            if verdict.verdict in (Verdict.DRIFT, Verdict.BAD_DATA):
+                self.say("", _explained(verdict))
+        if record.decision not in ("idle", "retrain"):
+            self.say("", f"  decision {record.decision}: {record.decision_reason}", style="dim")
+
+    def _tell_accuracies(self) -> None:
+        if self._store is None:
+            return
+        for record in self._store.records(self._deployment, last=_LOOK_BACK):
+            performance, batch = record["performance"], record["batch"]
+            if performance["realised"] is None or batch in self._told:
+                continue
+            self._told.add(batch)
+            self._tell_accuracy(
+                batch, record["model_version"], performance["realised"], record["verdicts"]["performance"]
+            )
+
+    def _tell_accuracy(self, batch: str, version: int, accuracy: float, verdict: Mapping[str, Any]) -> None:
+        line = Text(f"labels of {batch} came: {self._metric} {accuracy:.3f} with version {version}  performance ")
+        line.append(verdict["verdict"].replace("_", " "), _STYLE.get(Verdict(verdict["verdict"]), ""))
+        self.say("monitor", line)
+        if verdict["verdict"] == Verdict.DRIFT:
+            self.say("", f"  performance: {verdict['reason']}")
+        if self._before is not None and version > self._before[0]:
+            old, old_batch, before = self._before
+            back = " back" if verdict["verdict"] == Verdict.OK and accuracy > before else ""
+            was, now = f"{before:.3f} (version {old}, {old_batch})", f"{accuracy:.3f} (version {version}, {batch})"
+            self.say("monitor", f"{self._metric}{back}: {was} → {now}", style="bold green" if back else "bold")
+            self._before = None
+            if back:
+                self.recovered()
+        self._last = (batch, accuracy)
+
+    def _on_promoted(self, fields: Mapping[str, Any]) -> None:
+        version, previous = fields["version"], fields["previous"]
+        if previous is not None and self._last is not None:
+            self._before = (previous, *self._last)
+        if previous is None and self._store is not None:
+            manifest = self._store.manifest(self._deployment, version)
+            if manifest is not None:
+                held_out = (
+                    f"{self._metric} {manifest.metrics[self._metric]:.3f} on {manifest.held_out_rows} held-out images"
+                )
+                self.say("monitor", f"version {version} is deployed: {held_out}", style="bold green")
+            self.deployed()
+
+    def _on_attempt(self, attempt: Attempt) -> None:
+        self._close_bar()
+        promoted = attempt.version is not None
+        style = "bold green" if promoted else "bold yellow"
+        what = (
+            f"promoted version {attempt.version} ({attempt.chosen})"
+            if promoted
+            else f"{attempt.outcome}: no new version"
+        )
+        self.say("monitor", f"{what} after {attempt.seconds:.0f} s: {attempt.reason}", style=style)
+        if {"champion", attempt.chosen} <= set(attempt.metrics):
+            old, new = attempt.metrics["champion"], attempt.metrics[attempt.chosen]
+            numbers = f"{old:.3f} → {new:.3f}, before the refit"
+            self.say("", f"  {self._metric} on the {attempt.held_out} newest labelled images: {numbers}")
+
+    def _on_progress(self, share: float, what: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._bar is None:
+            columns = (
+                TextColumn("       training "),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.description}"),
+            )
+            bar = Progress(*columns, console=self._console, transient=True)
+            bar.start()
+            self._bar = bar, bar.add_task(what, total=1.0)
+        bar, task = self._bar
+        bar.update(task, completed=share, description=what)
+        if share >= 1:
+            self._close_bar()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._close_bar()
+
+
+class ToldLog:
+    """A log that is told, too."""
+
+    def __init__(self, log: Log, story: Story) -> None:
+        self._log, self._story = log, story
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._log.info(event, **fields)
+        self._story.log_event("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._log.warning(event, **fields)
+        self._story.log_event("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._log.error(event, **fields)
+        self._story.log_event("error", event, fields)
+
+
+def _explained(verdict: ChannelVerdict) -> Text:
+    """Why, and what moved most: the largest shifts first."""
+    moved = [f"{c.name} {c.measure} {c.shift:+.2f}" for c in verdict.columns[:_SHOWN_COLUMNS]]
+    more = len(verdict.columns) - len(moved)
+    columns = f" ({', '.join(moved)}{f', and {more} more' if more else ''})" if moved else ""
+    return Text(f"  {verdict.channel}: {verdict.reason}{columns}")
