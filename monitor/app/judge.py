@@ -134,9 +134,8 @@ def judge_window(
         value=value,
         below_floor=below,
     )
-    streak = memory.streaks.get(Channel.PERFORMANCE, 0)
-    verdict, streak = judge_performance(seen, rule_of(config.detect), streak)
-    return verdict, memory.after(Channel.PERFORMANCE, verdict.verdict, streak)
+    verdict = judge_performance(seen, rule_of(config.detect))
+    return verdict, memory.after(Channel.PERFORMANCE, verdict.verdict, 0)
 
 
 def _prior_seen(reference: ModelReference, confusion: npt.NDArray[np.float64], scores: Scores) -> PriorSeen:

@@ -117,10 +117,11 @@ def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
 
 
 def _trigger(seen: Seen, rule: PolicyRule) -> tuple[Trigger | None, str]:
-    if seen.alarm and rule.on_change:
-        return Trigger.CHANGE, f"drift on {', '.join(seen.alarm)}"
+    """Enough new labels make an attempt due whatever else is known; an alarm only brings it forward."""
     if seen.new_labels >= rule.new_labels:
         return Trigger.NEW_LABELS, f"{seen.new_labels} new labelled rows"
+    if seen.alarm and rule.on_change:
+        return Trigger.CHANGE, f"drift on {', '.join(seen.alarm)}"
     return None, f"{seen.new_labels} of {rule.new_labels} new labelled rows"
 
 
@@ -136,9 +137,10 @@ def _allowed(state: PolicyState, seen: Seen, rule: PolicyRule, trigger: Trigger,
         )
     if state.last_attempt is not None:
         waited = state.batches - state.last_attempt
-        pause = _pause(state, rule)
+        backoff = _backoff(state) if trigger is Trigger.CHANGE else 0
+        pause = max(rule.cooldown_batches, backoff)
         if waited < pause:
-            kind = Decision.WAIT_BACKOFF if state.failures else Decision.WAIT_COOLDOWN
+            kind = Decision.WAIT_BACKOFF if waited >= rule.cooldown_batches else Decision.WAIT_COOLDOWN
             return Decided(kind, f"{why}; {waited} of {pause} batches since the last attempt", trigger)
     recent = sum(1 for at in state.attempts if seen.now - at < _WEEK)
     if recent >= rule.max_per_week:
@@ -157,11 +159,9 @@ def attempted(state: PolicyState, now: datetime, *, promoted: bool, alarm: bool)
     )
 
 
-def _pause(state: PolicyState, rule: PolicyRule) -> int:
-    if not state.failures:
-        return rule.cooldown_batches
-    backoff = _BACKOFF_BATCHES[min(state.failures, len(_BACKOFF_BATCHES)) - 1]
-    return max(rule.cooldown_batches, backoff)
+def _backoff(state: PolicyState) -> int:
+    """Batches to wait before an alarm is answered again."""
+    return _BACKOFF_BATCHES[min(state.failures, len(_BACKOFF_BATCHES)) - 1] if state.failures else 0
 
 
 def _calm(state: PolicyState) -> bool:

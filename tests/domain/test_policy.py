@@ -32,6 +32,7 @@ RULE = PolicyRule(
     max_per_week=7,
     max_failures=3,
 )
+NO_CALENDAR = replace(RULE, new_labels=10_000)  # alarms alone
 DONE = {
     Decision.IDLE: ".",
     Decision.WAIT_DATA: "?",
@@ -85,14 +86,21 @@ def test_timeline_when_nothing_is_promoted(batches, decisions):
 
 
 def test_an_alarm_that_retraining_does_not_clear_is_tried_after_3_then_6_batches_and_then_escalated():
-    got = play("c" + "d" * 30, promotes=False)
+    got = play("c" + "d" * 30, promotes=False, rule=NO_CALENDAR)
     attempts = [i for i, decision in enumerate(got) if decision == "R"]
     assert [b - a for a, b in pairwise(attempts)] == [3, 6]
     assert set(got[attempts[-1] + 1 :]) == {"!"}
 
 
+def test_enough_new_labels_are_tried_whatever_became_of_the_alarm():
+    got = play("c" + "d" * 60, promotes=False)
+    attempts = [i for i, decision in enumerate(got) if decision == "R"]
+    assert attempts[:3] == [1, 4, 10]
+    assert [b - a for a, b in pairwise(attempts[2:])] == [10] * len(attempts[3:])  # 1,000 rows, 100 a batch
+
+
 def test_a_promotion_that_leaves_the_alarm_open_is_no_help():
-    got = play("c" + "d" * 30, promotes=True)
+    got = play("c" + "d" * 30, promotes=True, rule=NO_CALENDAR)
     assert got.count("R") == RULE.max_failures
     assert got.endswith("!")
 
@@ -147,5 +155,5 @@ def test_a_naive_clock_is_refused():
 def test_the_decision_names_its_trigger():
     seen = Seen(now=T0, judged=True, new_labels=5000, new_batches=9)
     assert decide(PolicyState(), seen, RULE).trigger is Trigger.NEW_LABELS
-    seen = replace(seen, alarm=("labels",))
+    seen = replace(seen, alarm=("labels",), new_labels=500)
     assert decide(PolicyState(), seen, RULE).trigger is Trigger.CHANGE

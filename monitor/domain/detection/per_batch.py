@@ -108,29 +108,29 @@ def judge_labels(seen: PriorSeen, rows: int, rule: PerBatchRule, streak: int) ->
     return _held(channel, rule, streak, drifting=drifting, what=what, p=seen.p_value, shift=shift, columns=columns)
 
 
-def judge_performance(seen: LossSeen, rule: PerBatchRule, streak: int) -> tuple[ChannelVerdict, int]:
-    """Judge a matured window: one-sided Welch test of the mean loss, a minimum increase, and the operator's floor."""
+def judge_performance(seen: LossSeen, rule: PerBatchRule) -> ChannelVerdict:
+    """Judge a matured window: one-sided Welch test of the mean loss, a minimum increase, and the operator's floor.
+
+    No hold: labels come late enough, and a lost model is harm, not a hint of it.
+    """
     channel = Channel.PERFORMANCE
-    value = f"{seen.metric} {seen.value:.4g}"
     if seen.n_cur < rule.min_rows:
-        return _insufficient(channel, f"{seen.n_cur} labelled rows, need {rule.min_rows}"), streak
+        return _insufficient(channel, f"{seen.n_cur} labelled rows, need {rule.min_rows}")
     rise = seen.mean_cur - seen.mean_ref
     error = math.sqrt(seen.variance_ref / max(seen.n_ref, 1) + seen.variance_cur / seen.n_cur)
     p = float(special.ndtr(-rise / error)) if error > 0 else (0.0 if rise > 0 else 1.0)
     relative = rise / seen.mean_ref if seen.mean_ref > 0 else math.copysign(math.inf, rise) if rise else 0.0
-    if seen.below_floor:
-        verdict = ChannelVerdict(
-            channel=channel,
-            verdict=Verdict.DRIFT,
-            reason=f"{value} is worse than the floor",
-            evidence=_evidence(p),
-            threshold=_evidence(rule.alpha),
-            shift=rise,
-        )
-        return verdict, streak + 1
-    drifting = p <= rule.alpha and relative >= rule.min_loss_increase
-    what = f"{value}; loss {relative:+.0%} against the held-out rows"
-    return _held(channel, rule, streak, drifting=drifting, what=what, p=p, shift=rise)
+    significant = p <= rule.alpha and relative >= rule.min_loss_increase
+    value = f"{seen.metric} {seen.value:.4g}"
+    compared = f"{value}; loss {relative:+.0%} against the held-out rows"
+    return ChannelVerdict(
+        channel=channel,
+        verdict=Verdict.DRIFT if significant or seen.below_floor else Verdict.OK,
+        reason=f"{value} is worse than the floor" if seen.below_floor else compared,
+        evidence=_evidence(p),
+        threshold=_evidence(rule.alpha),
+        shift=rise,
+    )
 
 
 def _held(
