@@ -164,8 +164,8 @@ def _counters(scrape: _Scrape, name: str, tally: Tally) -> None:
         scrape.add("batches", tally.batches[verdict], name, verdict.value)
     for decision in Decision:
         scrape.add("decisions", tally.decisions[decision], name, decision.value)
-    for outcome in Outcome:
-        scrape.add("retrain_attempts", tally.attempts[outcome], name, outcome.value)
+    for outcome in (*Outcome, "failed"):
+        scrape.add("retrain_attempts", tally.attempts[outcome], name, str(outcome))
     scrape.add("rows", tally.rows, name)
     scrape.add("quarantined_rows", tally.quarantined, name)
 

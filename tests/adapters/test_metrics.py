@@ -1,0 +1,221 @@
+"""The collector on a real store: what is exported, that counters only grow, and that a scrape reads little."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.exposition import generate_latest
+
+from monitor.adapters.metric_counts import Tally
+from monitor.adapters.metrics import StoreCollector, metric_names, registry_of
+from monitor.adapters.store.sql_store import SqlStore
+from monitor.domain.record import ClassShare
+from monitor.domain.verdict import Channel, ColumnFinding, Verdict
+from tests.support import stored
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+PRICES = {"deployment": "prices"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqlStore:
+    return stored.open_store(tmp_path)
+
+
+def collector_of(store: SqlStore, *names: str, last_success: datetime | None = None) -> StoreCollector:
+    deployments = {name: stored.deployment(name) for name in names or ("prices",)}
+    return StoreCollector(store, deployments, lambda _: last_success)
+
+
+def value(collector: StoreCollector, name: str, **labels: str) -> float | None:
+    return registry_of(collector).get_sample_value(name, {**PRICES, **labels})
+
+
+def drifting(k: int, shifts: dict[str, float]):
+    columns = [ColumnFinding(name=name, measure="location", shift=shift) for name, shift in shifts.items()]
+    usual = stored.record(k).verdicts
+    return stored.record(
+        k, verdicts={**usual, Channel.INPUTS: stored.seen(Channel.INPUTS, Verdict.DRIFT, *columns)}, decision="watch"
+    )
+
+
+def everything(store: SqlStore) -> StoreCollector:
+    """A past in which each metric has a value."""
+    stored.put_champion(store, stored.manifest())
+    stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), drifting(1, {"price": 0.2}))
+    stored.put_attempt(store, stored.FIRST, "reject")
+    return collector_of(store, last_success=stored.FIRST)
+
+
+def test_everything_that_is_documented_is_exported_and_nothing_else(store: SqlStore):
+    exported = {s.name: set(s.labels) for family in everything(store).collect() for s in family.samples}
+    assert exported == {name: set(labels) for name, (_, _, labels) in metric_names().items()}
+
+
+def test_the_reference_page_lists_every_metric_with_its_type_and_labels():
+    rows = re.findall(r"^\| `(monitor_\w+)` \| (\w+) \| ([^|]*) \|", PAGE.read_text(), re.MULTILINE)
+    documented = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    assert documented == {name: (kind, labels) for name, (kind, _, labels) in metric_names().items()}
+
+
+def test_promtool_has_nothing_to_say(store: SqlStore, promtool: Path):
+    text = generate_latest(registry_of(everything(store)))
+    said = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
+
+
+def test_a_deployment_that_never_ran_has_counters_at_zero_and_no_gauges(store: SqlStore):
+    collector = collector_of(store)
+    assert value(collector, "monitor_batches_total", verdict="drift") == 0
+    assert value(collector, "monitor_retrain_attempts_total", outcome="promote") == 0
+    assert value(collector, "monitor_verdict", channel="inputs", verdict="ok") is None
+    assert value(collector, "monitor_performance", metric="accuracy") is None
+
+
+def test_each_channel_has_one_verdict_that_is_one(store: SqlStore):
+    stored.put(store, drifting(0, {"price": -0.3}))
+    registry = registry_of(collector_of(store))
+    for channel, is_one in {"inputs": "drift", "predictions": "ok", "performance": "insufficient_data"}.items():
+        found = {
+            v: registry.get_sample_value("monitor_verdict", {**PRICES, "channel": channel, "verdict": v})
+            for v in Verdict
+        }
+        assert found == {v: float(v == is_one) for v in Verdict}
+    assert registry.get_sample_value("monitor_evidence", {**PRICES, "channel": "inputs"}) == 9.0
+    assert registry.get_sample_value("monitor_evidence_threshold", {**PRICES, "channel": "inputs"}) == 3.0
+    assert registry.get_sample_value("monitor_evidence", {**PRICES, "channel": "performance"}) is None
+
+
+def test_columns_are_bounded_and_the_rest_is_other(store: SqlStore):
+    stored.put(store, drifting(0, {f"x{i:02d}": i / 100 for i in range(1, 31)}))
+    (family,) = (f for f in collector_of(store).collect() if f.name == "monitor_column_shift")
+    shifts = {s.labels["column"]: s.value for s in family.samples}
+    assert len(shifts) == 11
+    assert shifts["x30"] == 0.30
+    assert shifts["other"] == 0.20  # the largest of those without a series of their own
+
+
+def test_classes_are_bounded_and_the_shares_still_add_up_to_one(store: SqlStore):
+    prior = {f"c{i}": ClassShare(share=1 / 200, low=0.0, high=0.1) for i in range(200)}
+    stored.put(store, stored.record(0, label_prior=prior))
+    (family,) = (f for f in collector_of(store).collect() if f.name == "monitor_label_share_ratio")
+    assert len(family.samples) == 51
+    assert sum(s.value for s in family.samples) == pytest.approx(1.0)
+
+
+def test_the_series_of_a_retired_version_is_gone(store: SqlStore):
+    collector = collector_of(store)
+    stored.put_champion(store, stored.manifest(1))
+    assert value(collector, "monitor_model_info", version="1", origin="initial", candidate="all") == 1
+    stored.put_champion(store, stored.manifest(2, origin="retrain", candidate="recent_1x"))
+    assert value(collector, "monitor_model_info", version="1", origin="initial", candidate="all") is None
+    assert value(collector, "monitor_model_info", version="2", origin="retrain", candidate="recent_1x") == 1
+
+
+def test_performance_is_that_of_the_newest_window_with_labels_however_late_they_come(store: SqlStore):
+    collector = collector_of(store)
+    stored.put(store, *(stored.record(k) for k in range(100)))
+    assert value(collector, "monitor_performance", metric="accuracy") is None
+    for k in (3, 4, 7):
+        stored.put(store, stored.record(k, performance=stored.matured(0.5 + k / 100, 0.9)))
+        assert value(collector, "monitor_performance", metric="accuracy") == 0.5 + k / 100
+    assert value(collector, "monitor_labels_coverage_ratio") == 0.9
+    end = (stored.FIRST + timedelta(days=8)).timestamp()
+    assert value(collector, "monitor_performance_window_end_timestamp_seconds") == end
+
+
+def test_restated_labels_change_the_gauge_and_no_counter(store: SqlStore):
+    collector = collector_of(store)
+    stored.put(store, stored.record(0, performance=stored.matured(0.9, 0.8)))
+    assert value(collector, "monitor_performance", metric="accuracy") == 0.9
+    usual = stored.record(0).verdicts
+    drift = {**usual, Channel.PERFORMANCE: stored.seen(Channel.PERFORMANCE, Verdict.DRIFT)}
+    stored.put(store, stored.record(0, performance=stored.matured(0.4), verdicts=drift))
+    assert value(collector, "monitor_performance", metric="accuracy") == 0.4
+    assert value(collector, "monitor_batches_total", verdict="ok") == 1
+    assert value(collector_of(store), "monitor_batches_total", verdict="ok") == 1  # as a new process counts
+
+
+BAD = dict.fromkeys((Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS))
+KINDS = {
+    "o": lambda k: stored.record(k, quarantined=1),
+    "d": lambda k: drifting(k, {"price": 0.1}),
+    "b": lambda k: stored.record(
+        k, rows=0, verdicts={c: stored.seen(c, Verdict.BAD_DATA) for c in BAD}, decision="wait_data"
+    ),
+}
+
+
+@settings(max_examples=20)  # each example makes a database
+@given(st.lists(st.text(alphabet="odb", max_size=8), min_size=1, max_size=6))
+def test_counting_in_steps_equals_counting_at_once(tmp_path_factory: pytest.TempPathFactory, steps: list[str]):
+    store = stored.open_store(tmp_path_factory.mktemp("counts"))
+    stepwise, k = Tally(store, "prices"), 0
+    for step in steps:
+        before = (stepwise.rows, dict(stepwise.batches))
+        stored.put(store, *(KINDS[letter](k + i) for i, letter in enumerate(step)))
+        k += len(step)
+        stepwise.update()
+        assert stepwise.rows >= before[0]
+        assert all(stepwise.batches[verdict] >= n for verdict, n in before[1].items())
+    at_once = Tally(store, "prices")
+    at_once.update()
+    played = "".join(steps)
+    assert stepwise.batches == at_once.batches
+    assert stepwise.decisions == at_once.decisions
+    assert (stepwise.rows, stepwise.quarantined) == (at_once.rows, at_once.quarantined)
+    assert stepwise.batches["drift"] == played.count("d")
+    assert stepwise.batches["bad_data"] == played.count("b")
+    assert stepwise.quarantined == played.count("o")
+
+
+def test_attempts_are_counted_by_outcome(store: SqlStore):
+    collector = collector_of(store)
+    for day, outcome in enumerate(("keep", "reject", "promote", "failed", "keep")):
+        stored.put_attempt(store, stored.FIRST + day * stored.DAY, outcome)
+        assert value(collector, "monitor_retrain_attempts_total", outcome=outcome) == (2 if day == 4 else 1)
+
+
+class CountingStore:
+    """The real store, counting the records it hands out."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store, self.records_read = store, 0
+
+    def records(self, deployment: str, *, last: int | None = None):
+        found = self._store.records(deployment, last=last)
+        self.records_read += len(found)
+        return found
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+
+def test_a_scrape_does_not_read_the_history_again(store: SqlStore):
+    stored.put(store, *(stored.record(k, performance=stored.matured(0.8)) for k in range(300)))
+    counting = CountingStore(store)
+    collector = StoreCollector(counting, {"prices": stored.deployment()}, lambda _: None)
+    list(collector.collect())
+    assert counting.records_read == 300
+    list(collector.collect())
+    assert counting.records_read == 301
+    stored.put(store, stored.record(300))
+    list(collector.collect())
+    assert counting.records_read == 303
+
+
+def test_a_store_that_does_not_answer_is_up_zero_and_no_error(tmp_path: Path, store: SqlStore):
+    stored.put(store, stored.record(0))
+    collector = collector_of(store)
+    store.close()
+    for one in tmp_path.glob("monitor.db*"):
+        one.unlink()
+    (tmp_path / "monitor.db").mkdir()
+    names = {s.name: s.value for family in collector.collect() for s in family.samples}
+    assert names == {"monitor_up": 0.0, "monitor_build_info": 1.0}

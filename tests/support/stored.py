@@ -1,0 +1,119 @@
+"""A store as a deployment's past has left it, without having lived through it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitor.adapters.store.sql_store import SqlStore
+from monitor.config import Deployment
+from monitor.domain.batch import Window
+from monitor.domain.record import BatchRecord, ClassShare, Performance
+from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict
+from monitor.domain.version import Alias, AliasMove, Lineage, Manifest
+
+DAY = timedelta(days=1)
+FIRST = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def open_store(folder: Path) -> SqlStore:
+    return SqlStore(f"sqlite:///{folder / 'monitor.db'}")
+
+
+def deployment(name: str = "prices", **changes: Any) -> Deployment:
+    plain: dict[str, Any] = {
+        "name": name,
+        "model": {"code": "models/model.py"},
+        "schema": {
+            "id": "row_id",
+            "label": {"name": "y", "kind": "binary", "positive": "UP"},
+            "features": {"price": "numeric", "day": "categorical"},
+        },
+        "batches": {"path": "incoming/*.parquet"},
+        "labels": {"path": "labels/*.parquet", "matured_at": 0.8},
+        "schedule": {"every": "5m"},
+        "performance": {"metric": "accuracy", "floor": 0.6},
+    }
+    return Deployment.model_validate({**plain, **changes})
+
+
+def record(k: int, *, deployment: str = "prices", **changes: Any) -> BatchRecord:
+    """The batch of day k: all ok, 100 rows, no labels yet; `changes` replaces fields."""
+    verdicts = {
+        channel: seen(channel, Verdict.OK) for channel in (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)
+    }
+    verdicts[Channel.PERFORMANCE] = seen(Channel.PERFORMANCE, Verdict.INSUFFICIENT_DATA)
+    plain: dict[str, Any] = {
+        "deployment": deployment,
+        "batch": f"day_{k:03d}",
+        "fingerprint": f"f{k}",
+        "window": Window(FIRST + k * DAY, FIRST + (k + 1) * DAY),
+        "rows": 100,
+        "quarantined": 0,
+        "model_version": 1,
+        "verdicts": verdicts,
+        "decision": "idle",
+        "decision_reason": "20 of 500 new labelled rows",
+        "label_prior": {"DOWN": ClassShare(share=0.4, low=0.3, high=0.5), "UP": ClassShare(share=0.6, low=0.5, high=0.7)},
+        "seconds": {"read": 0.01, "score": 0.02},
+    }
+    return BatchRecord(**{**plain, **changes})
+
+
+def seen(channel: Channel, verdict: Verdict, *columns: ColumnFinding, reason: str = "as expected") -> ChannelVerdict:
+    judged = verdict in (Verdict.OK, Verdict.DRIFT)
+    return ChannelVerdict(
+        channel=channel,
+        verdict=verdict,
+        reason=reason,
+        evidence=(9.0 if verdict is Verdict.DRIFT else 1.0) if judged else None,
+        threshold=3.0 if judged else None,
+        columns=columns,
+    )
+
+
+def matured(value: float, coverage: float = 1.0) -> Performance:
+    return Performance(realised=value, low=value - 0.05, high=value + 0.05, labels_coverage=coverage)
+
+
+def manifest(version: int = 1, *, deployment: str = "prices", **changes: Any) -> Manifest:
+    plain: dict[str, Any] = {
+        "deployment": deployment,
+        "version": version,
+        "created": FIRST - DAY,
+        "origin": "initial",
+        "schema_fingerprint": "0123456789abcdef",
+        "code": "models/model.py",
+        "code_hash": "c" * 64,
+        "params": {"hidden": [64, 32]},
+        "seed": 0,
+        "classes": ("DOWN", "UP"),
+        "window_rows": 800,
+        "lineage": Lineage(rows=800, batches={"training.parquet": 800}, rows_digest="d" * 16, first=FIRST, last=FIRST + DAY),
+        "held_out_rows": 160,
+        "metrics": {"accuracy": 0.9, "log_loss": 0.3},
+    }
+    return Manifest(**{**plain, **changes})
+
+
+def put(store: SqlStore, *records: BatchRecord) -> None:
+    """Insert, or replace those of the same batch."""
+    with store.transaction() as tx:
+        for one in records:
+            tx.put_record(one.deployment, one.batch, one.to_dict())
+
+
+def put_champion(store: SqlStore, new: Manifest, *, at: datetime = FIRST, reason: str = "first model") -> None:
+    previous = store.alias(new.deployment, Alias.CHAMPION)
+    with store.transaction() as tx:
+        tx.add_version(new)
+        tx.move_alias(
+            new.deployment,
+            AliasMove(alias=Alias.CHAMPION, version=new.version, previous=previous, at=at, reason=reason),
+        )
+
+
+def put_attempt(store: SqlStore, at: datetime, outcome: str, *, deployment: str = "prices") -> None:
+    with store.transaction() as tx:
+        tx.add_event(deployment, at, "attempt", {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": "change"})
