@@ -83,6 +83,7 @@ class SqlStore:
 
     def claim(self, entry_id: int, *, owner: str, until: datetime) -> bool:
         now = datetime.now(UTC)
+        aware(until)
         with self._open(self._writer) as connection:
             columns = select(ledger.c.state, ledger.c.owner, ledger.c.until)
             row = connection.execute(columns.where(ledger.c.id == entry_id).with_for_update()).one_or_none()
@@ -101,9 +102,10 @@ class SqlStore:
 
     def acquire_lease(self, name: str, *, owner: str, now: datetime, until: datetime) -> str | None:
         aware(now)
+        aware(until)
         with self._open(self._writer) as connection:
             first = INSERT[connection.dialect.name](leases).values(name=name, owner=owner, until=until)
-            if connection.execute(first.on_conflict_do_nothing()).rowcount:
+            if connection.execute(first.on_conflict_do_nothing().returning(leases.c.name)).first() is not None:
                 return None
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
             if row is None:  # released between the two statements, by another process

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, insert, null, select, update
 from monitor.adapters.store.encoding import to_blob, to_json
 from monitor.adapters.store.engine import INSERT
 from monitor.adapters.store.tables import alias_moves, aliases, events, ledger, measures, records, states, versions
-from monitor.domain.batch import DeliveryState, Window
+from monitor.domain.batch import DeliveryState, Window, aware
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import BusyError
 
@@ -50,7 +50,7 @@ class SqlTransaction:
     def add_event(self, deployment: str, at: datetime, event: str, body: Mapping[str, Any]) -> None:
         if clash := _RESERVED & body.keys():
             raise ValueError(f"the body of event {event!r} must not hold {', '.join(sorted(clash))}")
-        row = {"deployment": deployment, "at": at, "event": event, "body": to_json(body)}
+        row = {"deployment": deployment, "at": aware(at), "event": event, "body": to_json(body)}
         self._connection.execute(insert(events), row)
 
     def add_version(self, manifest: Manifest) -> None:
@@ -69,7 +69,7 @@ class SqlTransaction:
                 "alias": move.alias.value,
                 "version": move.version,
                 "previous": move.previous,
-                "at": move.at,
+                "at": aware(move.at),
                 "reason": move.reason,
             },
         )
@@ -86,7 +86,7 @@ class SqlTransaction:
             statement = update(aliases).values(version=move.version)
             statement = statement.where(*(aliases.c[name] == value for name, value in key.items()))
             statement = statement.where(aliases.c.version == move.previous)
-        return bool(self._connection.execute(statement).rowcount)
+        return self._connection.execute(statement.returning(aliases.c.alias)).first() is not None
 
     def _put(self, table: Table, key: Mapping[str, str], body: str | bytes) -> None:
         """Insert or replace; the row keeps its number, and with it its place."""
