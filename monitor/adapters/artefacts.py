@@ -44,7 +44,7 @@ class FolderArtefacts:
             recorded = Manifest.from_dict(json.loads((folder / _MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise ArtefactError(f"{what}: {folder / _MANIFEST} cannot be read: {exc}") from exc
-        if recorded != Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))):
+        if _text(recorded) != _text(manifest):
             raise ArtefactError(f"{what}: {folder / _MANIFEST} differs from what the store recorded")
         return ModelBundle(folder=folder, manifest=manifest)
 
@@ -57,8 +57,7 @@ class FolderArtefacts:
         try:
             files = {_name(staged, file): _digest(file) for file in _files(staged)}
             manifest = replace(manifest, files=files)
-            text = json.dumps(manifest.to_dict(), indent=1, sort_keys=True)
-            (staged / _MANIFEST).write_text(text, encoding="utf-8")
+            (staged / _MANIFEST).write_text(_text(manifest), encoding="utf-8")
             for path in (*_files(staged), *(p for p in staged.rglob("*") if p.is_dir()), staged):
                 _sync(path)
             self._root.mkdir(parents=True, exist_ok=True)
@@ -94,6 +93,10 @@ def check_files(folder: Path, manifest: Manifest) -> None:
                 f"{file}: was changed after it was saved (SHA-256 {found[:12]}…, recorded {expected[:12]}…); "
                 "restore it or roll back to another version"
             )
+
+
+def _text(manifest: Manifest) -> str:
+    return json.dumps(manifest.to_dict(), indent=1, sort_keys=True)
 
 
 def _files(folder: Path) -> list[Path]:

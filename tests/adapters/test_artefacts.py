@@ -37,6 +37,11 @@ def test_a_published_version_verifies_and_its_manifest_lists_every_file(artefact
     assert Manifest.from_dict(json.loads((bundle.folder / "manifest.json").read_text())) == published
 
 
+def test_a_metric_that_is_not_defined_does_not_look_like_a_changed_manifest(artefacts, tmp_path):
+    published = artefacts.publish(stage(tmp_path), manifest(metrics={"roc_auc": float("nan")}))
+    artefacts.verify(dataclasses.replace(published, metrics={"roc_auc": float("nan")}))
+
+
 @pytest.mark.parametrize("name", ["weights/w.bin", "code.py"])
 def test_any_changed_byte_is_found(artefacts, tmp_path, name):
     published = artefacts.publish(stage(tmp_path), manifest())
