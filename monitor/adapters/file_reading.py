@@ -14,6 +14,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ PARQUET, CSV, JSON_LINES = (".parquet",), (".csv", ".csv.gz"), (".jsonl", ".ndjs
 SUFFIXES = (*PARQUET, *CSV, *JSON_LINES)
 
 _MAGIC = b"PAR1"
+_UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_FIRST_DAY, _LAST_DAY = (d.toordinal() - date(1970, 1, 1).toordinal() for d in (date.min, date.max))
 _CSV_BLOCK_BYTES = 8 * 1024**2  # no CSV row may be longer
 
 
@@ -302,7 +305,28 @@ def _series(name: str, values: list[Any]) -> pl.Series:
 
 
 def _rows_as_json(frame: pl.DataFrame, positions: Iterable[int]) -> list[str]:
-    return [as_json(row) for row in frame[list(positions)].to_dicts()]
+    some = frame[list(positions)]
+    readable = [times_as_text(column) if column.dtype.is_temporal() else column for column in some.get_columns()]
+    return [as_json(row) for row in pl.DataFrame(readable).to_dicts()]
+
+
+def fits_calendar(times: pl.Series) -> pl.Series:
+    """Which dates and datetimes are in the years 1 to 9999, a day left at both ends for a change of zone.
+
+    Polars holds others, but panics when it has to write some of them.
+    """
+    unit = getattr(times.dtype, "time_unit", None)
+    days = times.to_physical() // (_UNITS_PER_DAY[unit] if unit else 1)
+    return days.is_between(_FIRST_DAY + 1, _LAST_DAY - 1)
+
+
+def times_as_text(times: pl.Series) -> pl.Series:
+    """As text, or as the bare number of units since 1970 where no calendar holds it."""
+    numbers = times.to_physical().cast(pl.String)
+    if not (times.dtype == pl.Date or isinstance(times.dtype, pl.Datetime)):
+        return numbers.alias(times.name)
+    held = pl.select(pl.when(fits_calendar(times)).then(times)).to_series().cast(pl.String)
+    return pl.select(pl.coalesce(held, numbers)).to_series().alias(times.name)
 
 
 def _first_line(exc: BaseException) -> str:

@@ -192,6 +192,8 @@ class _Files:
         for info in self._fs.ls(folder, detail=True):
             path = str(info["name"]).rstrip("/")
             if info["type"] == "file":
+                if path == folder:
+                    raise NotADirectoryError(folder)
                 yield path.removeprefix(f"{self._root}/"), info
             elif info["type"] == "directory" and depth != 1 and path != folder:
                 try:

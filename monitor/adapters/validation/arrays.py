@@ -65,17 +65,17 @@ def _inner(dtype: pl.DataType) -> pl.DataType:
 def _from_bytes(raw: pl.Series, length: int | None) -> _Cells:
     good, standard, findings = _of_one_length(raw.bin.size(), length)
     flat = np.frombuffer(b"".join(raw.filter(pl.Series(good)).to_list()), dtype=np.uint8)
-    return _Cells(flat.reshape(-1, standard).astype(np.float64), good, True, findings)
+    return _Cells(flat.reshape(int(good.sum()), standard).astype(np.float64), good, True, findings)
 
 
 def _from_lists(raw: pl.Series, length: int | None) -> _Cells:
     good, standard, findings = _of_one_length(raw.list.len(), length)
     kept = raw.filter(pl.Series(good))
-    flat = kept.explode() if len(kept) else pl.Series([], dtype=pl.Float64)
-    gaps = _rows_where(flat.is_null().to_numpy().reshape(-1, standard), good)
+    flat, shape = kept.explode() if len(kept) else pl.Series([], dtype=pl.Float64), (len(kept), standard)
+    gaps = _rows_where(flat.is_null().to_numpy().reshape(shape), good)
     if gaps.any():
         findings = (*findings, Finding(RowReason.MISSING_ARRAY, gaps, lambda _: "an element is missing"))
-    matrix = flat.cast(pl.Float64).to_numpy().reshape(-1, standard)
+    matrix = flat.cast(pl.Float64).to_numpy().reshape(shape)
     return _Cells(matrix, good, _inner(raw.dtype).is_integer(), findings)
 
 

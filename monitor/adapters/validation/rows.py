@@ -74,8 +74,9 @@ def check_columns(raw: RawTable, required: Sequence[str]) -> None:
     absent = [name for name in required if name not in raw.columns]
     if not absent:
         return
-    near = difflib.get_close_matches(absent[0], raw.columns, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    lower = {name.lower().strip(): name for name in raw.columns}
+    near = difflib.get_close_matches(absent[0].lower(), lower, n=1)
+    hint = f"; did you mean {lower[near[0]]!r}?" if near else ""
     if not near and len(raw.columns) == 1 and any(separator in raw.columns[0] for separator in ";\t|"):
         hint = "; the separator must be a comma"
     there = ", ".join(raw.columns[:_SHOWN_COLUMNS]) + (", …" if len(raw.columns) > _SHOWN_COLUMNS else "")

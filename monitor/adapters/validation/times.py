@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from monitor.adapters.file_reading import refused
+from monitor.adapters.file_reading import fits_calendar, refused
 from monitor.adapters.validation.typed import Finding, Mask, Typed, cell, missing, wrong_column
 from monitor.domain.quarantine import FileReason, RowReason
 
@@ -40,12 +40,15 @@ def times(raw: pl.Series, file: str, *, timezone: str | None, required: bool = T
 
 def _from_times(raw: pl.Series, file: str, timezone: str | None, required: bool) -> Typed:
     zone = raw.dtype.time_zone if isinstance(raw.dtype, pl.Datetime) else None
-    values = raw.cast(pl.Datetime("us", zone))
-    findings: tuple[Finding, ...] = ()
+    impossible = ~fits_calendar(raw).fill_null(value=True)
+    findings = _found(RowReason.BAD_TIMESTAMP, impossible.to_numpy(), raw, "is outside the years 1 to 9999")
+    held = pl.select(pl.when(~impossible).then(raw)).to_series() if findings else raw
+    values = held.cast(pl.Datetime("us", zone))
     if zone is None:
         if timezone is None and len(raw):
             raise refused(FileReason.NO_TIMEZONE, f"; {_REMEDY}", file, column=raw.name)
-        values, findings = _localised(raw, values, timezone or "UTC")
+        values, more = _localised(raw, values, timezone or "UTC")
+        findings += more
     return _finished(raw, values, raw.is_null(), findings, required)
 
 
@@ -53,6 +56,7 @@ def _from_text(raw: pl.Series, file: str, timezone: str | None, required: bool) 
     parts = raw.str.strip_chars().str.extract_groups(_ISO).struct.unnest()
     clock = parts["minute"].fill_null("00:00") + parts["second"].fill_null(":00").str.replace(",", ".", literal=True)
     local = (parts["date"] + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    local = pl.select(pl.when(fits_calendar(local)).then(local)).to_series()
     zoned = parts["zone"].is_not_null()
     gone = raw.is_null() | raw.str.strip_chars().str.to_lowercase().is_in(_NO_TIME).fill_null(value=True)
     naive = ~zoned & local.is_not_null()
@@ -92,15 +96,9 @@ def _localised(raw: pl.Series, local: pl.Series, timezone: str) -> tuple[pl.Seri
 def _finished(
     raw: pl.Series, values: pl.Series, gone: pl.Series, findings: tuple[Finding, ...], required: bool
 ) -> Typed:
-    utc = values.dt.convert_time_zone("UTC")
-    year = utc.dt.year()
-    impossible = ((year < MINYEAR) | (year > MAXYEAR)).fill_null(value=False)
-    if impossible.any():  # such values fit into 64 bits, but into no date
-        findings = (*findings, *_found(RowReason.BAD_TIMESTAMP, impossible.to_numpy(), raw, "is outside years 1..9999"))
-        utc = pl.select(pl.when(~impossible).then(utc)).to_series()
+    array = values.dt.convert_time_zone("UTC").to_arrow()
     if required:
         findings = (*findings, *_found(RowReason.MISSING_TIMESTAMP, gone.to_numpy(), raw, "is no time"))
-    array = utc.to_arrow()
     return Typed(array if array.type == UTC_MICROSECONDS else array.cast(UTC_MICROSECONDS), findings)
 
 

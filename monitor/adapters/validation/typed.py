@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from monitor.adapters.file_reading import refused
+from monitor.adapters.file_reading import refused, times_as_text
 from monitor.domain.quarantine import FileReason, RowReason
 from monitor.errors import DataError
 
@@ -105,7 +105,8 @@ def wrong_column(raw: pl.Series, expected: str, file: str) -> DataError:
 
 def cell(raw: pl.Series, position: int) -> str:
     """A cell as shown in messages, shortened."""
-    shown = repr(raw[position])
+    one = raw.slice(position, 1)
+    shown = str(times_as_text(one)[0]) if raw.dtype.is_temporal() else repr(one[0])
     return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
 
 
