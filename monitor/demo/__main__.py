@@ -63,9 +63,7 @@ def _run(console: Console, config: Path, every: float) -> None:
         app = open_application(config, names=[_DEPLOYMENT], log=log)
         app.settings = settings.model_copy(update={"http": HttpConfig(bind=_free_bind(settings.http.bind, story))})
         try:
-            with Feeder(
-                folder, every_seconds=every, say=lambda line: story.say("feeder:", line, style="yellow")
-            ) as feeder:
+            with Feeder(folder, every_seconds=every, say=story.feeder) as feeder:
                 story.deployed = feeder.start
                 _tell_where_it_stands(app, story)
                 app.run(_serving(story, folder / "daemon.log"), listener=story.listener)
@@ -92,21 +90,24 @@ def _serving(story: Story, log_file: Path) -> Callable[[Application], AbstractCo
     @contextmanager
     def serving(app: Application) -> Iterator[str]:
         with serve(app) as url:
-            monitor = Path(sys.executable).with_name("monitor")
-            if monitor.is_relative_to(Path.cwd()):
-                monitor = monitor.relative_to(Path.cwd())
+            monitor = _short(Path(sys.executable).with_name("monitor"))
 
             def tell() -> None:
                 story.say("demo", f"where to look: {url}/metrics, and in another terminal:")
                 for command in ("status", f"history {_DEPLOYMENT}", f"models list {_DEPLOYMENT}"):
                     story.say("", f"  {monitor} {command}")
-                story.say("", f"  reports: {app.settings.data_folder / 'reports' / _DEPLOYMENT}, log: {log_file}")
+                reports = app.settings.data_folder / "reports" / _DEPLOYMENT
+                story.say("", f"  reports: {_short(reports)}/, log: {_short(log_file)}")
 
             story.recovered = tell
             tell()
             yield url
 
     return serving
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _free_bind(bind: str, story: Story) -> str:

@@ -34,6 +34,9 @@ class Story:
         self._last: tuple[str, float] | None = None  # newest batch with labels of the champion, and its accuracy
         self._before: tuple[int, str, float] | None = None  # version, batch and accuracy before the promotion
         self._store: Store | None = None
+        self._seen: dict[Channel, ChannelVerdict] = {}  # of the batch before
+        self._decision = ""
+        self._first_version: int | None = None  # deployed, and not yet told
         self.deployed: Callable[[], None] = lambda: None  # called when there is a first model
         self.recovered: Callable[[], None] = lambda: None  # called when a promotion has helped
 
@@ -76,21 +79,36 @@ class Story:
             )
             self.say("monitor", f"{event.replace('_', ' ')}: {details}", style="red" if level == "error" else "yellow")
 
+    def feeder(self, line: str) -> None:
+        """Pass on what the feeder says, marked as not being the monitor's knowledge."""
+        self._tell_first_version()
+        self.say("feeder:", line, style="yellow")
+
     def _on_record(self, record: BatchRecord) -> None:
+        self._tell_first_version()
         self._tell_accuracies()
         line = Text(f"{record.batch}: {record.rows} images  ")
         for channel, verdict in record.verdicts.items():
             if channel is not Channel.PERFORMANCE:  # its labels come later: told with them
-                line.append(f"{channel} ").append(
-                    verdict.verdict.value.replace("_", " "), _STYLE.get(verdict.verdict, "")
-                )
-                line.append("  ")
+                line.append(f"{channel} ").append_text(_styled(verdict.verdict)).append("  ")
         self.say("monitor", line)
-        for verdict in record.verdicts.values():
-            if verdict.verdict in (Verdict.DRIFT, Verdict.BAD_DATA):
+        for channel, verdict in record.verdicts.items():
+            if channel is not Channel.PERFORMANCE and _is_news(verdict, self._seen.get(channel)):
                 self.say("", _explained(verdict))
-        if record.decision not in ("idle", "retrain"):
+        self._seen = dict(record.verdicts)
+        if record.decision not in ("retrain", self._decision):
             self.say("", f"  decision {record.decision}: {record.decision_reason}", style="dim")
+        self._decision = record.decision
+
+    def _tell_first_version(self) -> None:
+        """The log speaks of a promotion before it is committed; by now its numbers can be read."""
+        if self._first_version is None or self._store is None:
+            return
+        manifest = self._store.manifest(self._deployment, self._first_version)
+        if manifest is not None:
+            what = f"{self._metric} {manifest.metrics[self._metric]:.3f} on {manifest.held_out_rows} held-out images"
+            self.say("monitor", f"version {self._first_version} is deployed: {what}", style="bold green")
+            self._first_version = None
 
     def _tell_accuracies(self) -> None:
         if self._store is None:
@@ -106,7 +124,7 @@ class Story:
 
     def _tell_accuracy(self, batch: str, version: int, accuracy: float, verdict: Mapping[str, Any]) -> None:
         line = Text(f"labels of {batch} came: {self._metric} {accuracy:.3f} with version {version}  performance ")
-        line.append(verdict["verdict"].replace("_", " "), _STYLE.get(Verdict(verdict["verdict"]), ""))
+        line.append_text(_styled(Verdict(verdict["verdict"])))
         self.say("monitor", line)
         if verdict["verdict"] == Verdict.DRIFT:
             self.say("", f"  performance: {verdict['reason']}")
@@ -124,13 +142,8 @@ class Story:
         version, previous = fields["version"], fields["previous"]
         if previous is not None and self._last is not None:
             self._before = (previous, *self._last)
-        if previous is None and self._store is not None:
-            manifest = self._store.manifest(self._deployment, version)
-            if manifest is not None:
-                held_out = (
-                    f"{self._metric} {manifest.metrics[self._metric]:.3f} on {manifest.held_out_rows} held-out images"
-                )
-                self.say("monitor", f"version {version} is deployed: {held_out}", style="bold green")
+        if previous is None:
+            self._first_version = version
             self.deployed()
 
     def _on_attempt(self, attempt: Attempt) -> None:
@@ -193,6 +206,17 @@ class ToldLog:
     def error(self, event: str, **fields: Any) -> None:
         self._log.error(event, **fields)
         self._story.log_event("error", event, fields)
+
+
+def _styled(verdict: Verdict) -> Text:
+    return Text(verdict.value.replace("_", " "), style=_STYLE.get(verdict, ""))
+
+
+def _is_news(now: ChannelVerdict, before: ChannelVerdict | None) -> bool:
+    """A verdict that needs explaining: a new one, or one on many more columns than before."""
+    if now.verdict not in (Verdict.DRIFT, Verdict.BAD_DATA):
+        return False
+    return before is None or before.verdict is not now.verdict or len(now.columns) >= 2 * len(before.columns)
 
 
 def _explained(verdict: ChannelVerdict) -> Text:
