@@ -98,7 +98,7 @@ class DeploymentStatus:
     retrain_mode: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: times in ISO 8601, ages in seconds."""
+        """Plain JSON values: times in ISO 8601, each `age` as `age_seconds`."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 
@@ -230,11 +230,12 @@ def _schedule(schedule: ScheduleConfig) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {
+            f"{key}_seconds" if isinstance(inner, timedelta) else str(key): _plain(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value
+    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -12,26 +12,40 @@ from rich.text import Text
 from monitor.cli import output
 
 _MARKS = {"ok": "✓", "drift": "✗", "bad_data": "!", "insufficient_data": "·"}
-_CHANNELS = ("inputs", "predictions", "labels", "performance")
+HEADINGS = {"inputs": "in", "predictions": "pred", "labels": "labels", "performance": "perf"}
+LEGEND = "✓ ok  ✗ drift  ! bad data  · insufficient data; in: inputs, pred: predictions, perf: performance"
+_WORST_FIRST = ("bad_data", "drift", "ok")
 
 
 def batch_line(record: Mapping[str, Any]) -> Text:
     """For a terminal that scrolls: when, which, how many rows, what was seen, what was decided."""
     line = Text(f"{output.moment(datetime.fromisoformat(record['window_end']))}  {record['batch']}  ")
-    line.append(f"{output.count(record['rows'], 'row')}")
+    line.append(output.count(record["rows"], "row"))
     if record["quarantined"]:
-        line.append(f" (+{record['quarantined']} quarantined)", style="yellow")
-    line.append("  ")
-    for channel, verdict in record["verdicts"].items():
-        if verdict["verdict"] != "insufficient_data":
-            line.append(f"{channel} ").append_text(output.styled(verdict["verdict"])).append("  ")
-    line.append_text(output.styled(record["decision"]))
-    return line
+        line.append(f" (+{record['quarantined']:,} quarantined)", style="yellow")
+    return line.append("  ").append_text(_seen(record["verdicts"])).append("  ").append_text(_decision(record))
+
+
+def _seen(verdicts: Mapping[str, Mapping[str, Any]]) -> Text:
+    """The worst verdict with its channels; bad data with the reason, which is the same on all of them."""
+    for verdict in _WORST_FIRST:
+        channels = [channel for channel, seen in verdicts.items() if seen["verdict"] == verdict]
+        if channels:
+            said = {"ok": "", "bad_data": f": {verdicts[channels[0]]['reason']}"}.get(
+                verdict, f" {', '.join(channels)}"
+            )
+            return output.verdict_text(verdict).append(said, style="default not bold")
+    reasons = [seen["reason"] for seen in verdicts.values()]
+    return output.verdict_text("insufficient_data").append(f": {reasons[0]}" if reasons else "", style="default")
+
+
+def _decision(record: Mapping[str, Any]) -> Text:
+    return output.verdict_text(record["decision"])
 
 
 def attempt_line(attempt: Mapping[str, Any]) -> Text:
     """What came of an attempt to retrain, and why."""
-    line = output.styled(attempt["outcome"])
+    line = output.verdict_text(attempt["outcome"])
     version = f" as version {attempt['version']}" if attempt["version"] is not None else ""
     chosen = f"{attempt['chosen']}{version}: " if attempt["chosen"] else ""
     return line.append(f"  {chosen}{attempt['reason']}", style="default not bold")
@@ -41,39 +55,40 @@ def mark(verdict: str | None) -> Text:
     """One character for a table's cell; blank when the channel is not watched."""
     if verdict is None:
         return Text("")
-    text = output.styled(verdict)
-    return Text(_MARKS[verdict], style=text.style)
+    return Text(_MARKS[verdict], style=output.verdict_text(verdict).style)
 
 
 def history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
     """Oldest first, as the history goes; the legend says what the marks mean."""
+    several_years = len({record["window_end"][:4] for record in records}) > 1
+    quarantined = any(record["quarantined"] for record in records)
     table = Table(box=None, pad_edge=False, header_style="dim", caption_justify="left", padding=(0, 1, 0, 0))
     table.add_column("window end", no_wrap=True)
     table.add_column("batch", overflow="ellipsis", no_wrap=True, min_width=8)
     table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("bad", justify="right", no_wrap=True)
+    if quarantined:
+        table.add_column("bad", justify="right", no_wrap=True)
     table.add_column("v", justify="right", no_wrap=True)
-    for channel in _CHANNELS:
-        table.add_column(channel[:4], justify="center", no_wrap=True)
+    for heading in HEADINGS.values():
+        table.add_column(heading, justify="center", no_wrap=True)
     table.add_column(metric, justify="right", no_wrap=True)
-    table.add_column("labels", justify="right", no_wrap=True)
+    table.add_column("labelled", justify="right", no_wrap=True)
     table.add_column("decision", no_wrap=True)
     for record in records:
-        table.add_row(*_cells(record))
-    table.caption = "✓ ok  ✗ drift  ! bad data  · insufficient data;  inpu-ts, pred-ictions, labe-ls, perf-ormance"
+        at = output.moment(datetime.fromisoformat(record["window_end"]))
+        bad = [f"{record['quarantined']:,}" if record["quarantined"] else ""] if quarantined else []
+        rows = f"{record['rows']:,}"
+        table.add_row(at if several_years else at[5:], record["batch"], rows, *bad, *_cells(record))
+    table.caption = LEGEND
     return table
 
 
 def _cells(record: Mapping[str, Any]) -> tuple[Text | str, ...]:
     verdicts, performance = record["verdicts"], record["performance"]
     return (
-        output.moment(datetime.fromisoformat(record["window_end"])),
-        record["batch"],
-        f"{record['rows']:,}",
-        f"{record['quarantined']:,}" if record["quarantined"] else "",
         "" if record["model_version"] is None else str(record["model_version"]),
-        *(mark(verdicts[channel]["verdict"] if channel in verdicts else None) for channel in _CHANNELS),
+        *(mark(verdicts[channel]["verdict"] if channel in verdicts else None) for channel in HEADINGS),
         output.number(performance["realised"]),
         output.percent(performance["labels_coverage"]) if performance["labels_coverage"] else "",
-        output.styled(record["decision"]),
+        _decision(record),
     )

@@ -163,7 +163,7 @@ def _show(compared: _Compared) -> None:
     console = output.stdout()
     console.print(table)
     console.print()
-    console.print(output.styled(verdict.verdict.value).append(f"  {verdict.reason}", style="default not bold"))
+    console.print(output.verdict_text(verdict.verdict.value).append(f"  {verdict.reason}", style="default not bold"))
     for column in verdict.columns:
         p = _p_value(column.p_value)
         console.print(f"  {column.name}: {column.measure} {output.number(column.shift)}, adjusted p {p}", style="red")

@@ -28,6 +28,7 @@ _STYLE = {
 SMALLEST_PLAIN = 1e-3  # smaller numbers are written with an exponent, …
 _FEW_DIGITS, _LARGEST_PLAIN = 100, 1e5  # … and larger ones with less precision
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_MANY_DAYS = 10 * _DAY  # from here on nobody asks for the hours
 _PLAIN_WIDTH = 120  # of a pipe or file, where no terminal says how wide it is
 
 
@@ -73,9 +74,9 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def styled(word: str, *, of: str | None = None) -> Text:
-    """A verdict, decision or outcome in its colour; `of` is the word itself where `word` is only how it is written."""
-    return Text(word, style=_STYLE.get(of or word, ""))
+def verdict_text(word: str) -> Text:
+    """A verdict, decision or outcome in its colour, as a person writes it."""
+    return Text(word.replace("_", " "), style=_STYLE.get(word, ""))
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -103,9 +104,9 @@ def count(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'es' if thing.endswith('ch') else 's'}"
 
 
-def moment(at: datetime) -> str:
-    """To the minute, in UTC."""
-    return at.strftime("%Y-%m-%d %H:%M")
+def moment(at: datetime, *, seconds: bool = False) -> str:
+    """To the minute, or to the second, in UTC."""
+    return at.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def age(span: timedelta) -> str:
@@ -116,7 +117,7 @@ def age(span: timedelta) -> str:
     if seconds < _HOUR:
         return f"{seconds // _MINUTE} min"
     large, small, words = (_HOUR, _MINUTE, ("h", "min")) if seconds < _DAY else (_DAY, _HOUR, ("d", "h"))
-    whole, rest = seconds // large, seconds % large // small
+    whole, rest = seconds // large, seconds % large // small if seconds < _MANY_DAYS else 0
     return f"{whole:,} {words[0]} {rest} {words[1]}" if rest else f"{whole:,} {words[0]}"
 
 

@@ -96,7 +96,7 @@ def init(
     from monitor.adapters.inspection import propose_deployment
 
     chosen = name or _name_of(file)
-    text = propose_deployment(file, name=chosen, label=label)
+    text = propose_deployment(_as_configured(file, session.config_folder), name=chosen, label=label)
     target = out or session.config_folder / "deployments" / f"{chosen}.yaml"
     if target.exists():
         raise ConfigError(f"{target}: exists already; give --name or --out, or remove it")
@@ -107,6 +107,11 @@ def init(
     else:
         typer.echo(target)
         output.stderr().print("read it through, then: monitor check-config", style="dim")
+
+
+def _as_configured(file: Path, config_folder: Path) -> Path:
+    """Paths in a deployment are relative to the project folder; from elsewhere only an absolute one means the file."""
+    return file if Path.cwd() == config_folder.resolve().parent else file.resolve()
 
 
 def _name_of(file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,10 +12,11 @@ from rich.text import Text
 
 from monitor.app.status import ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
 from monitor.cli import output
-from monitor.cli.batch_lines import mark
+from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.domain.verdict import Channel, Verdict
 
 _MOST_COLUMNS = 5
+_SHORT = timedelta(minutes=10)  # shorter windows are shown to the second
 
 
 def status_block(status: DeploymentStatus) -> RenderableType:
@@ -30,7 +32,7 @@ def status_block(status: DeploymentStatus) -> RenderableType:
             table.add_row(f"  {channel.value}", _channel(seen))
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
     table.add_row("model", _model(status))
-    table.add_row("labels", _labels(status))
+    table.add_row("unlabelled", _unlabelled(status))
     if status.last_attempt is not None:
         table.add_row("last attempt", _attempt(status))
     table.add_row("next", _next(status))
@@ -46,14 +48,14 @@ def overview(found: Sequence[DeploymentStatus]) -> Table:
     table.add_column("deployment", no_wrap=True, overflow="ellipsis", min_width=10)
     table.add_column("last batch", no_wrap=True, overflow="ellipsis")
     table.add_column("age", no_wrap=True, justify="right")
-    for channel in Channel:
-        table.add_column(channel.value[:4], no_wrap=True, justify="center")
+    for heading in HEADINGS.values():
+        table.add_column(heading, no_wrap=True, justify="center")
     table.add_column("performance", no_wrap=True, justify="right")
     table.add_column("model", no_wrap=True, justify="right")
     table.add_column("decision", no_wrap=True)
     for status in found:
         table.add_row(*_line(status))
-    table.caption = "✓ ok  ✗ drift  ! bad data  · insufficient data;  inpu-ts, pred-ictions, labe-ls, perf-ormance"
+    table.caption = LEGEND
     table.caption_justify = "left"
     return table
 
@@ -68,7 +70,7 @@ def _line(status: DeploymentStatus) -> tuple[Text | str, ...]:
         *(mark(channels[channel].verdict.value if channel in channels else None) for channel in Channel),
         f"{performance.metric} {output.number(performance.realised)}",
         f"v{status.model.version}" if status.model else "none",
-        output.styled(status.decision or ""),
+        output.verdict_text(status.decision or ""),
     )
 
 
@@ -82,12 +84,13 @@ def _batch(last: LastBatch) -> Text:
 
 
 def _window(last: LastBatch) -> str:
-    start, end = output.moment(last.window_start), output.moment(last.window_end)
+    seconds = last.window_end - last.window_start < _SHORT
+    start, end = (output.moment(at, seconds=seconds) for at in (last.window_start, last.window_end))
     return f"{start} – {end[11:] if end[:10] == start[:10] else end}"
 
 
 def _channel(seen: ChannelStatus) -> Text:
-    text = output.styled(seen.verdict.value.replace("_", " "), of=seen.verdict.value)
+    text = output.verdict_text(seen.verdict)
     if seen.verdict is not Verdict.OK:
         text.append(f"  {seen.reason}", style="default not bold")
     if seen.columns:
@@ -122,23 +125,21 @@ def _model(status: DeploymentStatus) -> Text:
     return text.append(f" ({model.candidate})", style="not bold dim")
 
 
-def _labels(status: DeploymentStatus) -> str:
+def _unlabelled(status: DeploymentStatus) -> str:
     parts = []
     if status.unlabelled_batches:
-        parts.append(
-            f"{output.count(status.unlabelled_batches, 'batch')} still without enough labels"
-            f" ({output.count(status.unlabelled_rows, 'row')})"
-        )
+        batches, rows = output.count(status.unlabelled_batches, "batch"), output.count(status.unlabelled_rows, "row")
+        parts.append(f"{batches} without enough labels yet, {rows}")
     if status.labels_waiting:
-        parts.append(f"{output.count(status.labels_waiting, 'delivery')} not read yet")
-    return "; ".join(parts) or "none outstanding"
+        parts.append(f"{output.count(status.labels_waiting, 'label delivery')} not read yet")
+    return "; ".join(parts) or "nothing is waited for"
 
 
 def _attempt(status: DeploymentStatus) -> Text:
     attempt = status.last_attempt
     if attempt is None:
         return Text()
-    return output.styled(attempt.outcome).append(
+    return output.verdict_text(attempt.outcome).append(
         f"  {output.moment(attempt.at)}: {attempt.reason}", style="default not bold"
     )
 
@@ -146,7 +147,7 @@ def _attempt(status: DeploymentStatus) -> Text:
 def _next(status: DeploymentStatus) -> Text:
     text = Text()
     if status.decision is not None:
-        text.append_text(output.styled(status.decision.replace("_", " "), of=status.decision))
+        text.append_text(output.verdict_text(status.decision))
         text.append(f"  {status.decision_reason}\n")
     if status.waiting:
         text.append(f"{output.count(status.waiting, 'batch')} waiting; ")
