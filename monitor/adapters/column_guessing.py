@@ -12,13 +12,14 @@ import polars as pl
 
 from monitor.adapters.file_reading import RawTable
 from monitor.adapters.validation.times import times
-from monitor.adapters.validation.typed import booleans, numbers
+from monitor.adapters.validation.typed import booleans, numbers, texts
 from monitor.domain.schema import Kind, LabelKind
 from monitor.errors import ConfigError, DataError
 
 _ID = re.compile(r"(?:^|_)(?:id|uuid|guid|key|row|seq|index)$", re.IGNORECASE)
 _TIME = re.compile(r"time|date|(?:^|_)(?:ts|at)$", re.IGNORECASE)
 _LABEL = ("label", "target", "class", "y", "outcome", "response")
+_YES = ("1", "true", "yes", "up", "positive")
 _FEW_VALUES = 12  # whole numbers with at most so many values are codes rather than quantities
 _MOST_CLASSES = 50
 _MOST_LEVELS = 100  # of a text column that is a category however few rows there are
@@ -77,7 +78,9 @@ def guess_roles(raw: RawTable, *, label: str | None) -> Roles:
         without_zone=stamp is not None and getattr(stamp.values.dtype, "time_zone", None) is None,
         label=target,
         label_kind=kind,
-        positive=_positive(target) if kind is LabelKind.BINARY else None,
+        positive=_positive(pl.Series(texts(raw.frame[target.name], raw.file).values))
+        if kind is LabelKind.BINARY
+        else None,
         features=tuple(c for c in rest if not c.skip),
         skipped=tuple(c for c in rest if c.skip),
     )
@@ -86,7 +89,7 @@ def guess_roles(raw: RawTable, *, label: str | None) -> Roles:
 def _guess(raw: pl.Series, raw_table: RawTable) -> Guess:
     values, kind, why = _kind(raw, raw_table.file)
     distinct = -1 if kind is not None and kind.is_array else values.drop_nulls().n_unique()
-    if kind is Kind.NUMERIC and distinct <= _FEW_VALUES and _whole(values):
+    if kind is Kind.NUMERIC and 0 < distinct <= _FEW_VALUES and _whole(values):
         two = set(values.drop_nulls().unique().to_list()) <= {0, 1}
         kind = Kind.BOOLEAN if two else Kind.CATEGORICAL
         why = "0 and 1" if two else f"{distinct} whole numbers; numeric if their order means something"
@@ -111,7 +114,7 @@ def _kind(raw: pl.Series, file: str) -> tuple[pl.Series, Kind | None, str]:
 
 def _kind_of_text(text: pl.Series, file: str) -> tuple[pl.Series, Kind | None, str]:
     if text.null_count() == len(text):
-        return text, Kind.NUMERIC, "nothing"
+        return text.cast(pl.Float64), Kind.NUMERIC, "nothing"
     number = numbers(text, file)
     if not number.findings and number.values.null_count < len(text):
         return pl.Series(text.name, number.values), Kind.NUMERIC, "numbers as text"
@@ -157,18 +160,11 @@ def _label_kind(label: Guess) -> LabelKind:
     return LabelKind.MULTICLASS
 
 
-def _positive(label: Guess) -> str:
-    """The class that reads as a yes, else the rarer one."""
-    text = _class_texts(label.values)
-    yes = next(
-        (v for v in text.unique(maintain_order=True) if v.lower() in ("1", "true", "yes", "up", "positive")), None
-    )
-    return yes or str(text.value_counts().sort("count", text.name)[text.name][0])
-
-
-def _class_texts(values: pl.Series) -> pl.Series:
-    known = values.drop_nulls()
-    return (known.cast(pl.Int64) if known.dtype.is_float() else known).cast(pl.String)
+def _positive(classes: pl.Series) -> str:
+    """The class that reads as a yes, else the rarer one; `classes` as the texts by which they are compared."""
+    known = classes.drop_nulls()
+    yes = next((v for v in known.unique(maintain_order=True) if v.lower() in _YES), None)
+    return yes or str(known.value_counts().sort("count", known.name)[known.name][0])
 
 
 def _timestamp(columns: list[Guess], label: Guess) -> Guess | None:
