@@ -30,6 +30,7 @@ class _Collected:
 
     owner: int  # in the index of row ids; a batch that is written again gets a new one
     path: Path
+    edition: int  # of its batch, from 1
     window: Window
     id_column: str
     scores: tuple[str, ...]  # names of the score columns
@@ -73,7 +74,7 @@ class ParquetCollectedData:
         ids = as_ids(rows.column(0))
         day = window.start.astimezone(UTC).date().isoformat()
         path = self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
-        facts = {
+        facts: dict[str, Any] = {
             "batch": batch,
             "window": [window.start.isoformat(), window.end.isoformat()],
             "id_column": rows.column_names[0],
@@ -83,8 +84,9 @@ class ParquetCollectedData:
         }
         with self._lock:
             files = self._known()
-            write_parquet(path, table, facts)
             replaced = files.get(batch)
+            facts["edition"] = replaced.edition + 1 if replaced else 1
+            write_parquet(path, table, facts)
             if replaced is not None and replaced.path != path:
                 _remove(replaced.path)
             self._remember(path, facts)
@@ -161,9 +163,11 @@ class ParquetCollectedData:
             self._remember(path, facts)
             return
         # A crash between writing a batch under another day and removing its former file: the newer one counts.
-        older, newer = sorted((twin.path, path), key=lambda p: p.stat().st_mtime_ns)
-        _remove(older)
-        self._remember(newer, read_facts(newer))
+        if twin.edition > facts["edition"]:
+            _remove(path)
+            return
+        _remove(twin.path)
+        self._remember(path, facts)
 
     def _remember(self, path: Path, facts: Mapping[str, Any]) -> None:
         assert self._files is not None
@@ -174,6 +178,7 @@ class ParquetCollectedData:
             path=path,
             window=Window(*(datetime.fromisoformat(at) for at in facts["window"])),
             id_column=facts["id_column"],
+            edition=facts["edition"],
             scores=tuple(facts["scores"]),
             regression=facts["regression"],
             digest=facts["digest"],
