@@ -18,7 +18,7 @@ from monitor.errors import ArtefactError, ModelError
 
 
 class ScoringWorker:
-    """One child per deployment; it stays, with the model loaded, until the bundle changes or something goes wrong.
+    """One child per deployment; it stays, with the last model loaded, until something goes wrong.
 
     `timeout` is for one call, loading included. `memory` is resident bytes; None sets no limit.
     """
@@ -64,16 +64,17 @@ class ScoringWorker:
 
     def _ready(self, bundle: ModelBundle) -> ChildProcess:
         """The child with this bundle loaded, and its time for one call started."""
-        if self._child is not None and self._child.alive and self._bundle == bundle:
-            self._child.limit(self._limits)
-            return self._child
-        self._end()
-        check_files(bundle.folder, bundle.manifest)
-        manifest = bundle.manifest
-        what = f"{manifest.deployment} version {manifest.version}, scoring"
-        self._child = child = ChildProcess("monitor.adapters.scoring_child", what=what, threads=self._threads)
-        self._bundle = bundle
+        child, known = self._child, self._bundle == bundle
+        if child is None or not child.alive:
+            self._end()
+            child, known = ChildProcess("monitor.adapters.scoring_child", what="scoring", threads=self._threads), False
+            self._child = child
         child.limit(self._limits)
+        if known:
+            return child
+        check_files(bundle.folder, bundle.manifest)
+        manifest, self._bundle = bundle.manifest, bundle
+        child.what = f"{manifest.deployment} version {manifest.version}, scoring"
         child.send(
             {
                 "folder": str(bundle.folder),

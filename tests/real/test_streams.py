@@ -89,7 +89,7 @@ def test_the_loop_beats_the_frozen_model(name, real_stream, tmp_path):
     for mode in ("auto", "off"):
         config = lay_out(tmp_path / mode, name, stream, mode=mode)
         monitor(config, "once")
-        records = monitor(config, "history", name)
+        records = monitor(config, "history", name, "--last", str(2 * BATCHES))
         assert [r["batch"] for r in records] == [f"batch-{k:04d}" for k in range(1, BATCHES + 1)]
         windows = [r["window_end"] for r in records]
         assert windows == sorted(windows)
