@@ -13,7 +13,14 @@ import structlog
 
 from monitor.app.ports import Log
 
-_QUIET = ("apscheduler", "alembic", "uvicorn", "sqlalchemy", "asyncio", "fsspec")  # they log each tick as `info`
+_QUIET = {  # what they say below this level is their own business
+    "alembic": logging.WARNING,
+    "apscheduler": logging.ERROR,  # a pass that is longer than its interval skips a tick: no warning is due
+    "asyncio": logging.WARNING,
+    "fsspec": logging.WARNING,
+    "sqlalchemy": logging.WARNING,
+    "uvicorn": logging.WARNING,
+}
 
 
 def configure(form: Literal["console", "json"], level: str, *, stream: TextIO | None = None) -> Log:
@@ -35,8 +42,8 @@ def configure(form: Literal["console", "json"], level: str, *, stream: TextIO | 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
