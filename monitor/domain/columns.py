@@ -183,6 +183,10 @@ def _scaled(array: npt.NDArray[Any], kind: Kind) -> npt.NDArray[np.float32]:
 
 def _encoded(values: Any, name: str) -> tuple[npt.NDArray[np.int32], Sequence[Any]]:
     """Codes and the levels as they are, before they are made text."""
+    if _holds_objects(values) and hasattr(values, "factorize"):  # pandas hashes its own strings in half the time
+        found, uniques = values.factorize()
+        if all(isinstance(level, str) for level in uniques):
+            return found.astype(np.int32), list(uniques)
     categorical = getattr(values, "array", values)  # a pandas Series keeps its categories one level down
     if hasattr(categorical, "codes") and hasattr(categorical, "categories"):
         return np.asarray(categorical.codes, dtype=np.int32), list(categorical.categories)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.domain import columns as cols
-from monitor.domain.measures import DEFAULT, Measures, check_names, measure_column
+from monitor.domain.measure_catalogue import DEFAULT, check_names
+from monitor.domain.measures import Measures, measure_column
 from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.profile import Profile
 from monitor.domain.schema import Kind, Schema
@@ -105,7 +106,7 @@ class Reference:
         return Profile(reference=self.fingerprint, rows=0, columns=columns)
 
     def compare(self, profile: Profile, measures: Sequence[str] | None = None) -> Measures:
-        """Measure every column; `measures` names those wanted (`domain.measures`), those of the other kind are skipped.
+        """Measure every column. `measures` names those wanted, each taken of the columns of its kind; None: `DEFAULT`.
 
         Raises DataError for a profile of another reference, ConfigError for a measure that does not exist.
         """

@@ -30,6 +30,12 @@ def chi2(ref: Counts, cur: Counts, min_expected: float = MIN_EXPECTED) -> Result
     return Result(statistic, p_value, effect, f"{pooled} rare levels pooled" if pooled else "")
 
 
+def cramers_v(ref: Counts, cur: Counts) -> Result:
+    """Cramér's V of the 2×k table of all levels, none pooled, without bias correction: √(χ²/n), in [0, 1]."""
+    v = chi2(ref, cur, min_expected=0.0).effect
+    return Result(v, None, v)
+
+
 def pool_rare(ref: Counts, cur: Counts, min_expected: float) -> tuple[Counts, Counts, int]:
     """Drop levels that neither sample holds, pool those with a small expectation; also how many were pooled.
 

@@ -14,7 +14,8 @@ Array = npt.NDArray[np.float64]
 PSI_FLOOR = 1e-4  # smallest share; with a tiny one a single empty bin decides: 1% of mass would score 7
 
 
-def _shares(counts: npt.ArrayLike) -> Array | None:
+def shares(counts: npt.ArrayLike) -> Array | None:
+    """Counts as shares of their sum; None when there is none."""
     array = np.asarray(counts, dtype=np.float64)
     total = float(array.sum())
     return array / total if total > 0 else None
@@ -25,7 +26,7 @@ def psi(ref: npt.ArrayLike, cur: npt.ArrayLike, floor: float = PSI_FLOOR) -> Res
 
     The shares are not renormalised after the floor. The effect is the index itself.
     """
-    r, c = _shares(ref), _shares(cur)
+    r, c = shares(ref), shares(cur)
     if r is None or c is None:
         return UNMEASURED
     r, c = np.maximum(r, floor), np.maximum(c, floor)
@@ -35,7 +36,7 @@ def psi(ref: npt.ArrayLike, cur: npt.ArrayLike, floor: float = PSI_FLOOR) -> Res
 
 def jensen_shannon(ref: npt.ArrayLike, cur: npt.ArrayLike) -> Result:
     """Jensen–Shannon distance: square root of the divergence in bits, in [0, 1]. Needs no smoothing."""
-    r, c = _shares(ref), _shares(cur)
+    r, c = shares(ref), shares(cur)
     if r is None or c is None:
         return UNMEASURED
     middle = (r + c) / 2
@@ -46,7 +47,7 @@ def jensen_shannon(ref: npt.ArrayLike, cur: npt.ArrayLike) -> Result:
 
 def linf(ref: npt.ArrayLike, cur: npt.ArrayLike) -> Result:
     """Largest change of one share, in [0, 1]; the effect keeps its sign (positive: more of it now)."""
-    r, c = _shares(ref), _shares(cur)
+    r, c = shares(ref), shares(cur)
     if r is None or c is None or r.size == 0:
         return UNMEASURED
     change = c - r

@@ -53,6 +53,12 @@ class Moments:
         mean = (self.mean * self.n + other.mean * other.n) / n
         return Moments(n, mean, self.m2 + other.m2 + gap * gap * (self.n * other.n / n))
 
+    def in_sd(self, gap: float) -> float:
+        """`gap` in standard deviations of this sample: infinite, with its sign, when they are 0, and 0 for no gap."""
+        if self.sd > 0:
+            return gap / self.sd
+        return math.copysign(math.inf, gap) if gap else 0.0
+
     @property
     def is_finite(self) -> bool:
         return math.isfinite(self.mean) and math.isfinite(self.m2)

@@ -27,6 +27,14 @@ def two_proportions(hits_ref: int, n_ref: int, hits_cur: int, n_cur: int) -> Res
     return Result(gap, two_sided_p_value(gap, pooled * (1 - pooled) * (1 / n_ref + 1 / n_cur)), gap)
 
 
+def fisher(hits_ref: int, n_ref: int, hits_cur: int, n_cur: int) -> Result:
+    """Fisher's exact test; statistic and effect are the difference of the shares, current − reference."""
+    if n_ref == 0 or n_cur == 0:
+        return UNMEASURED
+    gap = hits_cur / n_cur - hits_ref / n_ref
+    return Result(gap, fisher_p_value(hits_ref, n_ref, hits_cur, n_cur), gap)
+
+
 def fisher_p_value(hits_ref: int, n_ref: int, hits_cur: int, n_cur: int) -> float:
     """Two-sided: the total probability of all 2×2 tables with these margins that are no likelier than this one."""
     hits, total = hits_ref + hits_cur, n_ref + n_cur

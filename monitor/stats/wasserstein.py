@@ -17,7 +17,7 @@ def wasserstein(ref: NumericReference, cur: NumericProfile) -> Result:
     Exact when every current value within the reference's range equals a point of a complete reference: values beyond
     the range are accounted for by their summed distance to it. Otherwise values inside a gap between two points count
     as spread evenly over it, which is off by at most the gap's width times the share of the values in it. Infinite
-    values are left out; an overflow is not measured. Constant reference: the effect is ±0 or infinite.
+    values are left out; an overflow is not measured. Constant reference: the effect is 0 or infinite.
     """
     n_ref, n_cur = ref.finite.n, cur.moments.n
     if n_ref == 0 or n_cur == 0:
@@ -32,9 +32,7 @@ def wasserstein(ref: NumericReference, cur: NumericProfile) -> Result:
         distance = float(np.diff(points) @ _mean_distance(at_left[:-1], at_right[1:])) + cur.outside / n_cur
     if not math.isfinite(distance):
         return UNMEASURED
-    sd = ref.finite.sd
-    effect = distance / sd if sd > 0 else (math.inf if distance else 0.0)
-    return Result(distance, None, effect)
+    return Result(distance, None, ref.finite.in_sd(distance))
 
 
 def _mean_distance(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
