@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from monitor.domain.model import Progress, Scores, TrainingData
 from monitor.errors import ArtefactError
@@ -32,9 +31,10 @@ _OWN_TYPES = (  # what these estimators consist of, beyond skops' own list
 class GradientBoosting:
     trust: ClassVar[tuple[str, ...]] = ()  # the operator's list of further types, set before `load`
 
-    def __init__(self, columns: list[str], levels: dict[str, list[str]], classes: int, present: list[int]) -> None:
+    def __init__(self, *, columns: list[str], levels: dict[str, list[str]], classes: int) -> None:
         self.columns, self.levels, self.classes = columns, levels, classes
-        self.present = present  # class codes that occurred in training, in the order of the trees' output
+        self.present: list[int] = []  # class codes that occurred in training, in the order of the trees' output
+        self.used: list[int] = []  # columns of the matrix with any value in training; scikit-learn takes no others
         self.trees: Any = None  # None when only one class occurred: there is nothing to tell apart
 
     @classmethod
@@ -47,28 +47,30 @@ class GradientBoosting:
         rng: np.random.Generator,
         progress: Progress,
     ) -> Self:
-        columns = list(data.features.columns)
-        present = np.unique(data.target).tolist() if data.classes else []
-        model = cls(columns, {c: _levels(data.features[c]) for c in columns if _coded(data.features[c])},
-                    len(data.classes), present)  # fmt: skip
-        if len(present) == 1:
+        coded = [c for c in data.features if isinstance(data.features[c].dtype, pd.CategoricalDtype)]
+        levels = {c: _levels(data.features[c]) for c in coded}
+        model = cls(columns=list(data.features.columns), levels=levels, classes=len(data.classes))
+        model.present = np.unique(data.target).tolist() if data.classes else []
+        if len(model.present) == 1:
+            progress(1.0, "only one class")
             return model
-        kind = HistGradientBoostingClassifier if data.classes else HistGradientBoostingRegressor
         rows = model._rows(data.features)
-        categorical = np.zeros(rows.shape[1], dtype=bool)
-        categorical[: len(model.levels)] = True
+        model.used = np.flatnonzero(~np.isnan(rows).all(axis=0)).tolist()
+        kind = HistGradientBoostingClassifier if data.classes else HistGradientBoostingRegressor
+        categorical = (np.arange(rows.shape[1]) < len(levels))[model.used]
         seed = int(rng.integers(2**31))
         progress(0.0, "growing trees")
         trees = kind(**{"random_state": seed, **config}, categorical_features=categorical)
-        model.trees = trees.fit(rows, data.target, sample_weight=data.weights)
+        model.trees = trees.fit(rows[:, model.used], data.target, sample_weight=data.weights)
         progress(1.0, f"{trees.n_iter_} iterations")
         return model
 
     def predict(self, frame: pd.DataFrame) -> Scores:
+        rows = self._rows(frame)[:, self.used]
         if not self.classes:
-            return self.trees.predict(self._rows(frame))
+            return self.trees.predict(rows)
         scores = np.zeros((len(frame), self.classes))
-        scores[:, self.present] = self.trees.predict_proba(self._rows(frame)) if self.trees is not None else 1.0
+        scores[:, self.present] = 1.0 if self.trees is None else self.trees.predict_proba(rows)
         return scores
 
     def save(self, folder: Path) -> None:
@@ -80,13 +82,18 @@ class GradientBoosting:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises ArtefactError when the file holds a type that nobody has trusted."""
-        model = cls(**json.loads((folder / "model.json").read_text(encoding="utf-8")))
+        plain = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        model = cls(**{name: plain[name] for name in ("columns", "levels", "classes")})
+        model.present, model.used = plain["present"], plain["used"]
         file = folder / "trees.skops"
         if file.exists():
-            try:
-                model.trees = skops.io.load(file, trusted=[*_OWN_TYPES, *cls.trust])
-            except UntrustedTypesFoundException as exc:
-                raise ArtefactError(f"{file}: {exc}; if they are yours, add them to `trust` in monitor.yaml") from exc
+            trusted = {*_OWN_TYPES, *cls.trust}
+            if strange := set(skops.io.get_untrusted_types(file=file)) - trusted:
+                raise ArtefactError(
+                    f"{file}: holds types that nobody has trusted: {', '.join(sorted(strange))}; "
+                    "if they are yours, add them to `trust` in monitor.yaml"
+                )
+            model.trees = skops.io.load(file, trusted=sorted(trusted))
         return model
 
     def _rows(self, frame: pd.DataFrame) -> np.ndarray:
@@ -97,10 +104,6 @@ class GradientBoosting:
             blocks.append(np.where(codes < 0, np.nan, codes)[:, None])
         numbers = [np.stack(frame[name].to_numpy()) for name in self.columns if name not in self.levels]
         return np.hstack([*blocks, *(block.reshape(len(frame), -1) for block in numbers)], dtype=np.float64)
-
-
-def _coded(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype)
 
 
 def _levels(column: pd.Series) -> list[str]:

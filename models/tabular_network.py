@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,8 +22,7 @@ from torch.nn import functional
 from monitor.domain.model import Progress, Scores, TrainingData
 
 _CLIP = 8.0  # standard deviations: a network says nothing sensible far away from what it has seen
-_TAIL_SHARE, _MIN_TAIL = 0.1, 50  # the newest rows decide when to stop; with fewer, all epochs are run
-_PREDICT_ROWS = 8192
+_TAIL_SHARE, _MIN_TAIL = 0.1, 50  # the newest rows decide when to stop; if they are fewer, all epochs are run
 
 
 @dataclass(frozen=True)
@@ -34,184 +34,130 @@ class Params:
     learning_rate: float = 2e-3
     batch_size: int = 128
     patience: int = 6  # epochs without improvement on the tail before training stops
-    warm_start: bool = False  # start from the champion's weights, keeping its scaling and its category levels
+    warm_start: bool = False  # start from the champion's weights, with its scaling and its category levels
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How rows become numbers. Missing numbers become the mean, with an indicator where training had missing ones."""
+    """How rows become numbers. A missing number becomes the mean, with an indicator if training had missing ones."""
 
     numeric: list[str]
     mean: list[float]
     scale: list[float]  # standard deviation; 1 for a constant
-    indicated: list[int]  # numeric columns that get an indicator
-    levels: dict[str, list[str | None]]  # None stands for missing; code 0 is a level never seen
+    indicated: list[int]  # positions of the numbers that have an indicator
+    levels: dict[str, list[str]]  # code 0 stands for missing, and for a level never seen
     outputs: int  # classes, or 0 for a value
-    target_mean: float
-    target_scale: float
+    target: tuple[float, float] = (0.0, 1.0)  # mean and standard deviation of a value
 
     @classmethod
     def fit(cls, data: TrainingData) -> Encoding:
-        coded = {c for c in data.features if isinstance(data.features[c].dtype, pd.CategoricalDtype)}
+        coded = [c for c in data.features if isinstance(data.features[c].dtype, pd.CategoricalDtype)]
         numeric = [c for c in data.features if c not in coded]
-        x = _numbers(data.features, numeric)
-        known = np.isfinite(x)
-        count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, x, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, x - mean, 0.0) ** 2).sum(axis=0) / count)
-        levels = {c: sorted(set(_levels(data.features[c])), key=lambda v: (v is None, v)) for c in sorted(coded)}
-        y = data.target.astype(np.float64)
+        x = np.ma.masked_invalid(_numbers(data.features, numeric))
+        mean, spread = x.mean(axis=0).filled(0.0), x.std(axis=0).filled(0.0)
         return cls(
             numeric=numeric,
             mean=mean.tolist(),
-            scale=np.where(spread > 1e-12 * np.maximum(1.0, np.abs(mean)), spread, 1.0).tolist(),
-            indicated=np.flatnonzero(~known.all(axis=0)).tolist(),
-            levels=levels,
+            scale=np.where(spread > 1e-9 * np.abs(mean), spread, 1.0).tolist(),
+            indicated=np.flatnonzero(np.ma.getmaskarray(x).any(axis=0)).tolist(),
+            levels={c: sorted(data.features[c].dropna().unique()) for c in coded},
             outputs=len(data.classes),
-            target_mean=0.0 if data.classes else float(y.mean()),
-            target_scale=1.0 if data.classes else float(y.std()) or 1.0,
+            target=(0.0, 1.0) if data.classes else (float(data.target.mean()), float(data.target.std()) or 1.0),
         )
 
     def apply(self, frame: pd.DataFrame) -> tuple[Tensor, Tensor]:
         x = _numbers(frame, self.numeric)
         missing = ~np.isfinite(x)
         scaled = np.where(missing, 0.0, (x - self.mean) / self.scale).clip(-_CLIP, _CLIP)
-        block = np.hstack([scaled, missing[:, self.indicated]]).astype(np.float32)
-        codes = np.zeros((len(frame), len(self.levels)), dtype=np.int64)
-        for i, (name, levels) in enumerate(self.levels.items()):
-            position = {level: code for code, level in enumerate(levels, start=1)}
-            codes[:, i] = [position.get(value, 0) for value in _levels(frame[name])]
-        return torch.from_numpy(block), torch.from_numpy(codes)
+        codes = [frame[c].cat.set_categories(levels).cat.codes.to_numpy() + 1 for c, levels in self.levels.items()]
+        numbers = np.hstack([scaled, missing[:, self.indicated]])
+        return torch.tensor(numbers).float(), torch.tensor(np.array(codes, dtype=np.int64).reshape(-1, len(x)))
 
 
-class Network(nn.Module):
-    def __init__(self, encoding: Encoding, hidden: tuple[int, ...]) -> None:
+class TabularNetwork(nn.Module):
+    def __init__(self, encoding: Encoding, params: Params) -> None:
         super().__init__()
-        sizes = [len(levels) + 1 for levels in encoding.levels.values()]
-        # Code 0 is a vector of zeros that is never trained: a new level is "nothing known", not noise.
-        self.embeddings = nn.ModuleList(nn.Embedding(n, min(16, n // 2 + 1), padding_idx=0) for n in sizes)
-        width = len(encoding.mean) + len(encoding.indicated) + sum(min(16, n // 2 + 1) for n in sizes)
-        layers: list[nn.Module] = []
-        for size in hidden:
-            layers += [nn.Linear(width, size), nn.ReLU()]
-            width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, max(encoding.outputs, 1)))
+        self.encoding, self.params = encoding, params
+        sizes = [(len(levels) + 1, min(16, len(levels) // 2 + 1)) for levels in encoding.levels.values()]
+        self.embeddings = nn.ModuleList(nn.Embedding(count, width) for count, width in sizes)
+        for embedding in self.embeddings:  # without missing values in training, code 0 says "nothing known", not noise
+            nn.init.zeros_(embedding.weight.data[0])
+        widths = [len(encoding.mean) + len(encoding.indicated) + sum(width for _, width in sizes), *params.hidden]
+        hidden = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
+        self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], max(encoding.outputs, 1)))
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
-        embedded = [embed(codes[:, i]) for i, embed in enumerate(self.embeddings)]
+        embedded = (embedding(codes[i]) for i, embedding in enumerate(self.embeddings))
         return self.layers(torch.cat([numbers, *embedded], dim=1))
 
-
-class TabularNetwork:
-    def __init__(self, encoding: Encoding, params: Params) -> None:
-        self.encoding, self.params = encoding, params
-        self.network = Network(encoding, tuple(params.hidden))
-
     @classmethod
-    def fit(
-        cls,
-        data: TrainingData,
-        *,
-        init: Self | None,
-        config: Mapping[str, Any],
-        rng: np.random.Generator,
-        progress: Progress,
-    ) -> Self:
-        params = Params(**config)
+    def fit(cls, data: TrainingData, *, init: Self | None, config: Mapping[str, Any], rng: np.random.Generator,
+            progress: Progress) -> Self:  # fmt: skip
+        params, encoding = Params(**config), Encoding.fit(data)
+        warm = params.warm_start and init is not None and init.encoding.outputs == encoding.outputs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**63)))
-            fresh = Encoding.fit(data)
-            warm = init is not None and params.warm_start and init._fits(fresh, params)
-            model = cls(init.encoding if warm else fresh, params)
-            if warm:
-                model.network.load_state_dict(init.network.state_dict())
-            model._train(data, rng, progress)
+            model = cls(init.encoding if warm else encoding, params)
+            if warm and [*params.hidden] == [*init.params.hidden]:
+                model.load_state_dict(init.state_dict())
+            model._descend(data, rng, progress)
         return model
 
-    def _fits(self, other: Encoding, params: Params) -> bool:
-        mine = self.encoding
-        same_shape = list(self.params.hidden) == list(params.hidden) and len(mine.mean) == len(other.mean)
-        return same_shape and mine.numeric == other.numeric and mine.outputs == other.outputs
+    def _descend(self, data: TrainingData, rng: np.random.Generator, progress: Progress) -> None:
+        (numbers, codes), target = self.encoding.apply(data.features), torch.tensor(data.target)
+        weights = torch.ones(len(target)) if data.weights is None else torch.tensor(data.weights).float()
+        weights = weights / weights.mean()
 
-    def _train(self, data: TrainingData, rng: np.random.Generator, progress: Progress) -> None:
-        numbers, codes = self.encoding.apply(data.features)
-        target = self._target(data.target)
-        weights = torch.from_numpy(_weights(data)).float()
-        tail = int(len(target) * _TAIL_SHARE)
-        cut = len(target) - (tail if tail >= _MIN_TAIL else 0)
-        optimiser = torch.optim.Adam(self.network.parameters(), lr=self.params.learning_rate)
-        best, best_state, waited = np.inf, None, 0
-        for epoch in range(self.params.epochs):
-            self.network.train()
-            for part in torch.from_numpy(rng.permutation(cut)).split(self.params.batch_size):
+        def loss(rows: Tensor) -> Tensor:
+            return (self._losses(self(numbers[rows], codes[:, rows]), target[rows]) * weights[rows]).mean()
+
+        n, epochs = len(target), self.params.epochs
+        tail = torch.arange(n - int(n * _TAIL_SHARE), n) if n * _TAIL_SHARE >= _MIN_TAIL else torch.arange(0)
+        optimiser = torch.optim.Adam(self.parameters(), lr=self.params.learning_rate)
+        best, best_epoch, best_state = np.inf, 0, self.state_dict()
+        for epoch in range(epochs):
+            for rows in torch.tensor(rng.permutation(n - len(tail))).split(self.params.batch_size):
                 optimiser.zero_grad()
-                self._loss(numbers[part], codes[part], target[part], weights[part]).backward()
+                loss(rows).backward()
                 optimiser.step()
-            progress((epoch + 1) / self.params.epochs, f"epoch {epoch + 1} of {self.params.epochs}")
-            if cut == len(target):
-                continue
-            with torch.inference_mode():
-                loss = float(self._loss(numbers[cut:], codes[cut:], target[cut:], weights[cut:]))
-            waited += 1
-            if loss < best:
-                best, waited = loss, 0
-                best_state = {name: value.clone() for name, value in self.network.state_dict().items()}
-            if waited > self.params.patience:
+            progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}")
+            with torch.no_grad():
+                now = float(loss(tail)) if len(tail) else -epoch
+            if now < best:
+                best, best_epoch, best_state = now, epoch, {k: v.clone() for k, v in self.state_dict().items()}
+            if epoch - best_epoch > self.params.patience:
                 break
-        if best_state is not None:
-            self.network.load_state_dict(best_state)
+        self.load_state_dict(best_state)
 
-    def _target(self, target: np.ndarray) -> Tensor:
+    def _losses(self, raw: Tensor, target: Tensor) -> Tensor:
         if self.encoding.outputs:
-            return torch.from_numpy(target.astype(np.int64))
-        return torch.from_numpy((target - self.encoding.target_mean) / self.encoding.target_scale).float()
-
-    def _loss(self, numbers: Tensor, codes: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-        raw = self.network(numbers, codes)
-        if self.encoding.outputs:
-            each = functional.cross_entropy(raw, target, reduction="none")
-        else:  # nearly the absolute error, smooth where it is small
-            each = functional.smooth_l1_loss(raw[:, 0], target, beta=0.1, reduction="none")
-        return (each * weights).mean()
+            return functional.cross_entropy(raw, target, reduction="none")
+        mean, scale = self.encoding.target  # nearly the absolute error, smooth where it is small
+        return functional.smooth_l1_loss(raw[:, 0], ((target - mean) / scale).float(), beta=0.1, reduction="none")
 
     def predict(self, frame: pd.DataFrame) -> Scores:
-        self.network.eval()
-        numbers, codes = self.encoding.apply(frame)
         with torch.inference_mode():
-            parts = zip(numbers.split(_PREDICT_ROWS), codes.split(_PREDICT_ROWS), strict=True)
-            raw = torch.cat([self.network(n, c) for n, c in parts]).double()
-        if self.encoding.outputs:
-            return raw.softmax(dim=1).numpy()
-        return raw[:, 0].numpy() * self.encoding.target_scale + self.encoding.target_mean
+            raw = self(*self.encoding.apply(frame)).double()
+        mean, scale = self.encoding.target
+        return raw.softmax(dim=1).numpy() if self.encoding.outputs else raw[:, 0].numpy() * scale + mean
 
     def save(self, folder: Path) -> None:
-        save_file(self.network.state_dict(), folder / "weights.safetensors")
-        text = json.dumps({"encoding": asdict(self.encoding), "params": asdict(self.params)})
-        (folder / "model.json").write_text(text, encoding="utf-8")
+        save_file(self.state_dict(), folder / "weights.safetensors")
+        plain = {"encoding": asdict(self.encoding), "params": asdict(self.params)}
+        (folder / "model.json").write_text(json.dumps(plain), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         plain = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         model = cls(Encoding(**plain["encoding"]), Params(**plain["params"]))
-        model.network.load_state_dict(load_file(folder / "weights.safetensors"))
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
         return model
 
 
 def _numbers(frame: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Numeric columns and the elements of vector columns, side by side."""
+    """Numbers and the elements of vectors, side by side."""
     blocks = [np.stack(frame[c].to_numpy()).reshape(len(frame), -1) for c in columns]
-    return np.hstack(blocks).astype(np.float64) if blocks else np.zeros((len(frame), 0))
-
-
-def _levels(column: pd.Series) -> list[str | None]:
-    return column.astype(object).where(column.notna(), None).tolist()
-
-
-def _weights(data: TrainingData) -> np.ndarray:
-    weights = np.ones(len(data.target)) if data.weights is None else data.weights
-    if not weights.sum() > 0:
-        raise ValueError("all rows have weight zero")
-    return weights / weights.mean()
+    return np.hstack([np.zeros((len(frame), 0)), *blocks])
 
 
 Model = TabularNetwork
