@@ -15,6 +15,7 @@ from monitor.adapters.atomic_files import write_atomically
 from monitor.errors import StoreError
 
 _FACTS = b"monitor"
+_WORTH_THREADS_ROWS = 20_000  # below, handing columns to threads takes longer than reading them
 
 
 def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Raises StoreError naming the path when it is gone or damaged."""
     with _opened(path) as file:
-        return file.read(columns=None if columns is None else list(columns)).replace_schema_metadata(None)
+        return _read(file, columns).replace_schema_metadata(None)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 def read_with_facts(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     """Both of the above, opening the file once."""
     with _opened(path) as file:
-        return file.read().replace_schema_metadata(None), _facts(path, file)
+        return _read(file, None).replace_schema_metadata(None), _facts(path, file)
 
 
 @contextmanager
@@ -51,6 +52,11 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException) as exc:
         raise StoreError(f"{path}: cannot be read: {exc}") from exc
+
+
+def _read(file: pq.ParquetFile, columns: Sequence[str] | None) -> pa.Table:
+    wanted = None if columns is None else list(columns)
+    return file.read(columns=wanted, use_threads=file.metadata.num_rows > _WORTH_THREADS_ROWS)
 
 
 def _facts(path: Path, file: pq.ParquetFile) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def test_a_database_of_a_newer_version_is_refused_with_the_remedy(tmp_path):
     with sqlite3.connect(tmp_path / "monitor.db") as database:
         database.execute("update alembic_version set version_num = '0999'")
     database.close()
-    with pytest.raises(StoreError, match=r"schema 0999.*used by a newer one; install that again, or restore"):
+    with pytest.raises(
+        StoreError, match=r"monitor\.db: .* schema 0999.*used by a newer one; install that again, or restore"
+    ):
         SqlStore(url_of(tmp_path))
 
 
