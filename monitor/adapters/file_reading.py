@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ PARQUET, CSV, JSON_LINES = (".parquet",), (".csv", ".csv.gz"), (".jsonl", ".ndjs
 SUFFIXES = (*PARQUET, *CSV, *JSON_LINES)
 
 _MAGIC = b"PAR1"
+_SMALLEST_PARQUET = 12  # bytes: magic, footer length, magic
 _UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _FIRST_DAY, _LAST_DAY = (d.toordinal() - date(1970, 1, 1).toordinal() for d in (date.min, date.max))
 _CSV_BLOCK_BYTES = 8 * 1024**2  # no CSV row may be longer
@@ -69,9 +71,9 @@ def suffix_of(name: str) -> str:
     return next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
 
 
-def parquet_footer_missing(head: bytes, tail: bytes) -> bool:
+def parquet_footer_missing(size: int, head: bytes, tail: bytes) -> bool:
     """True when a file starts as Parquet but does not end as Parquet: still being written, or cut off."""
-    return _MAGIC.startswith(head[:4]) and tail[-4:] != _MAGIC
+    return _MAGIC.startswith(head[:4]) and (tail[-4:] != _MAGIC or size < _SMALLEST_PARQUET)
 
 
 def read_raw(content: bytes, file: str, *, scalars: Sequence[str], arrays: Sequence[str] = ()) -> RawTable:
@@ -102,7 +104,10 @@ def refused(
 
 def as_json(row: Any) -> str:
     """JSON text of any cell or row: bytes as base64, times as ISO 8601, NaN and infinities as text."""
-    return json.dumps(_plain(row), ensure_ascii=False)
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:  # NaN or an infinity
+        return json.dumps(_plain(row), ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
@@ -129,7 +134,7 @@ def _gunzipped(content: bytes, file: str) -> bytes:
 def _read_parquet(content: bytes, file: str, wanted: Sequence[str]) -> RawTable:
     if not _MAGIC.startswith(content[:4]):
         raise refused(FileReason.DAMAGED, " as Parquet: it does not start with PAR1", file)
-    if parquet_footer_missing(content, content):
+    if parquet_footer_missing(len(content), content, content):
         raise refused(
             FileReason.TRUNCATED, f" Parquet: {len(content)} bytes and no footer; deliver the file again", file
         )
@@ -248,8 +253,7 @@ def _read_json_lines(content: bytes, file: str, scalars: Sequence[str], arrays: 
             )
             broken.append(found)
             continue
-        nested = next((name for name in scalars if isinstance(row.get(name), list | dict)), None)
-        if nested is not None:
+        if (nested := _nested(row, scalars)) is not None:
             detail = f"{_shortened(as_json(row[nested]))} where a single value is expected"
             found = BrokenRow(
                 row=number, column=nested, reason=RowReason.WRONG_TYPE, detail=detail, content=as_json(row)
@@ -258,7 +262,7 @@ def _read_json_lines(content: bytes, file: str, scalars: Sequence[str], arrays: 
             continue
         rows.append(row)
         numbers.append(number)
-    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    names = tuple(dict.fromkeys(chain.from_iterable(rows)))
     there = set(names) if rows else {*scalars, *arrays}  # without rows nothing can be missing
     return RawTable(
         file=file,
@@ -271,6 +275,13 @@ def _read_json_lines(content: bytes, file: str, scalars: Sequence[str], arrays: 
         broken=tuple(broken),
         contents=lambda positions: [as_json(rows[at]) for at in positions],
     )
+
+
+def _nested(row: dict[str, Any], scalars: Sequence[str]) -> str | None:
+    """The first column that holds a list or an object where a single value belongs."""
+    if {list, dict}.isdisjoint(map(type, row.values())):
+        return None
+    return next((name for name in scalars if isinstance(row.get(name), list | dict)), None)
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -289,7 +300,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _series(name: str, values: list[Any]) -> pl.Series:
     """A column of JSON values; what is not all of one type becomes text, to be parsed like the text of a CSV."""
-    types = {type(v) for v in values} - {type(None)}
+    types = set(map(type, values)) - {type(None)}
     if types <= {int, float}:
         dtype = pl.Null if not types else pl.Float64 if float in types else pl.Int64
         if dtype is not pl.Int64 or all(abs(v) < 2**63 for v in values if v is not None):
@@ -297,7 +308,7 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     if types in ({bool}, {str}):
         return pl.Series(name, values, dtype=pl.Boolean if bool in types else pl.String)
     if types == {list}:
-        inner = {type(v) for value in values if value is not None for v in value} - {type(None)}
+        inner = set(map(type, chain.from_iterable(v for v in values if v is not None))) - {type(None)}
         if inner <= {int, float}:
             element = pl.Float64 if float in inner else pl.Int64
             return pl.Series(name, values, dtype=pl.List(element), strict=False)

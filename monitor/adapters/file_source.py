@@ -166,7 +166,7 @@ class _Files:
                 with self._fs.open(path, "rb") as file:
                     head = file.read(4)
                     file.seek(max(0, info["size"] - 4))
-                    return not parquet_footer_missing(head, file.read(4))
+                    return not parquet_footer_missing(info["size"], head, file.read(4))
         return True
 
     def fingerprint(self, delivery: Delivery) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ _WHITE = 1.0
 class _Cells:
     """The usable cells, one row each, and what is wrong with the others."""
 
-    matrix: npt.NDArray[np.float64]  # (good rows, length)
+    matrix: npt.NDArray[Any]  # (good rows, length), of uint8 or float64
     good: Mask
     whole: bool  # integers rather than fractions
     findings: tuple[Finding, ...]
@@ -46,15 +47,17 @@ def arrays(raw: pl.Series, file: str, *, image: bool, length: int | None = None)
     else:
         raise wrong_column(raw, "bytes or lists of numbers" if image else "lists of numbers", file)
     wrong = (*early, *cells.findings, *_element_findings(cells, image=image))
-    matrix = cells.matrix / _BRIGHTEST if image and cells.whole else cells.matrix
-    values = np.zeros((len(raw), matrix.shape[1]), dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # cells of refused rows may hold anything
-        values[cells.good] = matrix
-    flat = pa.array(values.reshape(-1), type=pa.float32())
-    kind = pa.list_(pa.float32(), matrix.shape[1])
-    if not matrix.shape[1]:  # no usable cell, and no length to give it
+    kind = pa.list_(pa.float32(), cells.matrix.shape[1])
+    if not cells.matrix.shape[1]:  # no usable cell, and no length to give it
         return Typed(pa.nulls(len(raw), kind), wrong)
-    return Typed(pa.FixedSizeListArray.from_arrays(flat, type=kind), wrong)
+    with np.errstate(over="ignore", invalid="ignore"):  # cells of refused rows may hold anything
+        values = cells.matrix.astype(np.float32)
+    if image and cells.whole:
+        values /= _BRIGHTEST
+    if not cells.good.all():
+        usable, values = values, np.zeros((len(raw), values.shape[1]), dtype=np.float32)
+        values[cells.good] = usable
+    return Typed(pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind), wrong)
 
 
 def _inner(dtype: pl.DataType) -> pl.DataType:
@@ -65,7 +68,7 @@ def _inner(dtype: pl.DataType) -> pl.DataType:
 def _from_bytes(raw: pl.Series, length: int | None) -> _Cells:
     good, standard, findings = _of_one_length(raw.bin.size(), length)
     flat = np.frombuffer(b"".join(raw.filter(pl.Series(good)).to_list()), dtype=np.uint8)
-    return _Cells(flat.reshape(int(good.sum()), standard).astype(np.float64), good, True, findings)
+    return _Cells(flat.reshape(int(good.sum()), standard), good, True, findings)
 
 
 def _from_lists(raw: pl.Series, length: int | None) -> _Cells:
@@ -99,6 +102,8 @@ def _of_one_length(lengths: pl.Series, expected: int | None) -> tuple[Mask, int,
 
 
 def _element_findings(cells: _Cells, *, image: bool) -> tuple[Finding, ...]:
+    if cells.matrix.dtype == np.uint8:  # every byte is a valid pixel
+        return ()
     findings = []
     infinite = _rows_where(~np.isfinite(cells.matrix), cells.good)
     if infinite.any():
