@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,9 +30,8 @@ def run(
 ) -> None:
     """Watch a model for handwritten digits while its scanner goes wrong, until Ctrl-C."""
     console = Console(highlight=False)
-    console.print(
-        "[bold]Driftloop demo[/]: a model reads handwritten digits; its scanner will go wrong. Ctrl-C ends it."
-    )
+    console.print("[bold]Driftloop demo[/]: a model reads handwritten digits; its scanner will fail", soft_wrap=True)
+    console.print("Ctrl-C ends it.", soft_wrap=True)
     try:
         _run(console, config, every)
     except MonitorError as exc:
@@ -70,7 +69,6 @@ def _run(console: Console, config: Path, every: float) -> None:
         finally:
             story.close()
             app.close()
-    story.say("demo", f"stopped; `make run` goes on from here, `rm -r {settings.data}` forgets everything")
 
 
 def _tell_where_it_stands(app: Application, story: Story) -> None:
@@ -90,16 +88,14 @@ def _serving(story: Story, log_file: Path) -> Callable[[Application], AbstractCo
     @contextmanager
     def serving(app: Application) -> Iterator[str]:
         with serve(app) as url:
-            monitor = _short(Path(sys.executable).with_name("monitor"))
+            commands = ["status", f"history {_DEPLOYMENT}", f"models list {_DEPLOYMENT}"]
 
-            def tell() -> None:
-                story.say("demo", f"where to look: {url}/metrics, and in another terminal:")
-                for command in ("status", f"history {_DEPLOYMENT}", f"models list {_DEPLOYMENT}"):
-                    story.say("", f"  {monitor} {command}")
-                reports = app.settings.data_folder / "reports" / _DEPLOYMENT
-                story.say("", f"  reports: {_short(reports)}/, log: {_short(log_file)}")
+            def tell(more: Sequence[str] = ()) -> None:
+                story.say("demo", f"where to look: {url}/metrics, {_short(log_file)}, and in another terminal:")
+                for command in (*commands, *more):
+                    story.say("", f"  {_short(Path(sys.executable).with_name('monitor'))} {command}")
 
-            story.recovered = tell
+            story.recovered = lambda batch: tell([f"report {_DEPLOYMENT} {batch}"])
             tell()
             yield url
 

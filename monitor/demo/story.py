@@ -38,7 +38,7 @@ class Story:
         self._decision = ""
         self._first_version: int | None = None  # deployed, and not yet told
         self.deployed: Callable[[], None] = lambda: None  # called when there is a first model
-        self.recovered: Callable[[], None] = lambda: None  # called when a promotion has helped
+        self.recovered: Callable[[str], None] = lambda batch: None  # called with the batch that shows that it helped
 
     def open(self, store: Store) -> None:
         """Take what is in the history as told."""
@@ -59,6 +59,7 @@ class Story:
         line.append_text(text if isinstance(text, Text) else Text(text, style=style))
         with self._lock:
             self._console.print(line, soft_wrap=True)
+            self._console.file.flush()  # a daemon that ends at its deadline takes what is buffered with it
 
     def log_event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """Hear what the daemon logs."""
@@ -69,6 +70,7 @@ class Story:
             "promoted": self._on_promoted,
             "retrain_started": lambda f: self.say("monitor", f"retraining ({f['trigger']}) …", style="bold cyan"),
             "report_written": lambda f: self.say("monitor", f"report of {f['batch']}: {f['file']}", style="dim"),
+            "stopped": lambda _: self.say("demo", "stopped; `make run` goes on from here"),
             "draining": lambda f: self.say("monitor", f"finishing what is at hand, at most {f['seconds']:g} s …"),
         }
         if event in tell:
@@ -135,7 +137,7 @@ class Story:
             self.say("monitor", f"{self._metric}{back}: {was} → {now}", style="bold green" if back else "bold")
             self._before = None
             if back:
-                self.recovered()
+                self.recovered(batch)
         self._last = (batch, accuracy)
 
     def _on_promoted(self, fields: Mapping[str, Any]) -> None:
@@ -167,7 +169,7 @@ class Story:
         if self._bar is None:
             columns = (
                 TextColumn("       training "),
-                BarColumn(),
+                BarColumn(30),
                 TaskProgressColumn(),
                 TextColumn("{task.description}"),
             )
