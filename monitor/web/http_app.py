@@ -25,8 +25,8 @@ def create_http_app(registry: CollectorRegistry, not_ready: Readiness, *, token:
     def authorised(authorization: Annotated[str | None, Header()] = None) -> None:
         if token is None:
             return
-        given = (authorization or "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.encode()):
+        scheme, _, given = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
 
     @web.get("/metrics", dependencies=[Depends(authorised)])

@@ -52,7 +52,9 @@ def test_a_store_that_cannot_be_opened_is_exit_3(monitor: Monitor, fresh: Projec
 
 def test_model_code_that_raises_is_exit_4(monitor: Monitor, fresh: Project):
     code = fresh.folder / "models" / "model.py"
-    code.write_text(code.read_text().replace("weights = np.zeros(", 'raise RuntimeError("no luck"); weights = np.zeros('))
+    code.write_text(
+        code.read_text().replace("weights = np.zeros(", 'raise RuntimeError("no luck"); weights = np.zeros(')
+    )
     fresh.add_batch()
     said = monitor("-c", fresh.config, "once")
     assert said.code == 4

@@ -40,9 +40,7 @@ def deployment(name: str = "prices", **changes: Any) -> Deployment:
 
 def record(k: int, *, deployment: str = "prices", **changes: Any) -> BatchRecord:
     """The batch of day k: all ok, 100 rows, no labels yet; `changes` replaces fields."""
-    verdicts = {
-        channel: seen(channel, Verdict.OK) for channel in (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)
-    }
+    verdicts = {channel: seen(channel, Verdict.OK) for channel in (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)}
     verdicts[Channel.PERFORMANCE] = seen(Channel.PERFORMANCE, Verdict.INSUFFICIENT_DATA)
     plain: dict[str, Any] = {
         "deployment": deployment,
@@ -55,7 +53,10 @@ def record(k: int, *, deployment: str = "prices", **changes: Any) -> BatchRecord
         "verdicts": verdicts,
         "decision": "idle",
         "decision_reason": "20 of 500 new labelled rows",
-        "label_prior": {"DOWN": ClassShare(share=0.4, low=0.3, high=0.5), "UP": ClassShare(share=0.6, low=0.5, high=0.7)},
+        "label_prior": {
+            "DOWN": ClassShare(share=0.4, low=0.3, high=0.5),
+            "UP": ClassShare(share=0.6, low=0.5, high=0.7),
+        },
         "seconds": {"read": 0.01, "score": 0.02},
     }
     return BatchRecord(**{**plain, **changes})
@@ -90,7 +91,9 @@ def manifest(version: int = 1, *, deployment: str = "prices", **changes: Any) ->
         "seed": 0,
         "classes": ("DOWN", "UP"),
         "window_rows": 800,
-        "lineage": Lineage(rows=800, batches={"training.parquet": 800}, rows_digest="d" * 16, first=FIRST, last=FIRST + DAY),
+        "lineage": Lineage(
+            rows=800, batches={"training.parquet": 800}, rows_digest="d" * 16, first=FIRST, last=FIRST + DAY
+        ),
         "held_out_rows": 160,
         "metrics": {"accuracy": 0.9, "log_loss": 0.3},
     }
@@ -116,4 +119,6 @@ def put_champion(store: SqlStore, new: Manifest, *, at: datetime = FIRST, reason
 
 def put_attempt(store: SqlStore, at: datetime, outcome: str, *, deployment: str = "prices") -> None:
     with store.transaction() as tx:
-        tx.add_event(deployment, at, "attempt", {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": "change"})
+        tx.add_event(
+            deployment, at, "attempt", {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": "change"}
+        )

@@ -1,0 +1,125 @@
+"""The server in a thread, over real sockets; the collector reads a real store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.adapters.metrics import StoreCollector, registry_of
+from monitor.errors import ConfigError
+from monitor.web.http_app import create_http_app
+from monitor.web.server import HttpServer, parse_bind
+from tests.support import stored
+
+ANY_PORT = "127.0.0.1:0"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> CollectorRegistry:
+    store = stored.open_store(tmp_path)
+    stored.put(store, *(stored.record(k) for k in range(3)))
+    return registry_of(StoreCollector(store, {"prices": stored.deployment()}, lambda _: None))
+
+
+@pytest.fixture
+def server(registry: CollectorRegistry) -> Iterator[HttpServer]:
+    with HttpServer(create_http_app(registry, lambda: None), ANY_PORT, token=None) as running:
+        yield running
+
+
+def test_metrics_in_both_formats(server: HttpServer):
+    plain = httpx.get(f"{server.url}/metrics")
+    assert plain.headers["content-type"].startswith("text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(plain.text)}
+    assert {s.labels["verdict"]: s.value for s in families["monitor_batches"].samples}["ok"] == 3
+    open_metrics = httpx.get(f"{server.url}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert open_metrics.text.endswith("# EOF\n")
+
+
+def test_scrapes_at_the_same_time_agree(server: HttpServer):
+    found: list[str] = []
+
+    def scrape() -> None:
+        text = httpx.get(f"{server.url}/metrics").text
+        found.append(next(line for line in text.splitlines() if line.startswith("monitor_rows_total")))
+
+    threads = [threading.Thread(target=scrape) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ['monitor_rows_total{deployment="prices"} 300.0'] * 8
+
+
+def test_ready_says_what_is_missing(registry: CollectorRegistry):
+    missing: list[str | None] = ["the store does not answer"]
+    with HttpServer(create_http_app(registry, lambda: missing[-1]), ANY_PORT, token=None) as server:
+        not_ready = httpx.get(f"{server.url}/-/ready")
+        assert (not_ready.status_code, not_ready.text) == (503, "not ready: the store does not answer\n")
+        assert httpx.get(f"{server.url}/-/healthy").status_code == 200
+        missing.append(None)
+        assert httpx.get(f"{server.url}/-/ready").status_code == 200
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "secret", "Basic secret", "Bearer", "Bearer sécret"])
+def test_with_a_token_metrics_are_for_those_who_have_it(registry: CollectorRegistry, authorization: str | None):
+    with HttpServer(create_http_app(registry, lambda: None, token="secret"), ANY_PORT, token="secret") as server:
+        headers = {"Authorization": authorization.encode()} if authorization else {}
+        refused = httpx.get(f"{server.url}/metrics", headers=headers)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert "monitor_" not in refused.text
+        assert httpx.get(f"{server.url}/metrics", headers={"Authorization": "Bearer secret"}).status_code == 200
+        assert httpx.get(f"{server.url}/-/healthy").status_code == 200
+        assert httpx.get(f"{server.url}/-/ready").status_code == 200
+
+
+def test_nothing_answers_after_close(registry: CollectorRegistry):
+    before = threading.active_count()
+    server = HttpServer(create_http_app(registry, lambda: None), ANY_PORT, token=None)
+    url = server.url
+    with httpx.Client() as kept_alive:
+        assert kept_alive.get(f"{url}/-/healthy").status_code == 200
+        server.close()
+        server.close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/-/healthy")
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8000", "example.org:8000"])
+def test_a_public_address_needs_a_token(registry: CollectorRegistry, bind: str):
+    with pytest.raises(ConfigError, match="MONITOR_HTTP_TOKEN"):
+        HttpServer(create_http_app(registry, lambda: None), bind, token=None)
+
+
+def test_a_public_address_with_a_token_is_served(registry: CollectorRegistry):
+    web = create_http_app(registry, lambda: None, token="secret")
+    with HttpServer(web, "0.0.0.0:0", token="secret") as server:
+        assert server.url.startswith("http://0.0.0.0:")
+
+
+def test_a_taken_port_is_an_error_at_once(registry: CollectorRegistry, server: HttpServer):
+    taken = server.url.removeprefix("http://")
+    with pytest.raises(ConfigError, match=f"{taken}.*in use"):
+        HttpServer(create_http_app(registry, lambda: None), taken, token=None)
+
+
+@pytest.mark.parametrize(
+    ("bind", "parts"),
+    [("127.0.0.1:8000", ("127.0.0.1", 8000)), ("[::1]:9", ("::1", 9)), ("localhost:0", ("localhost", 0))],
+)
+def test_addresses(bind: str, parts: tuple[str, int]):
+    assert parse_bind(bind) == parts
+
+
+@pytest.mark.parametrize("bind", ["", "8000", ":8000", "localhost", "localhost:", "localhost:http", "localhost:65536"])
+def test_what_is_no_address(bind: str):
+    with pytest.raises(ConfigError, match=r"not HOST:PORT"):
+        parse_bind(bind)
