@@ -47,11 +47,11 @@ class ChildProcess:
 
     def __init__(self, module: str, *, what: str, threads: int = 1) -> None:
         self.what = what
-        self.peak_memory_bytes = 0
+        self.peak_memory_bytes = 0  # looked at only when there is a limit
         lifeline, self._lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-X", "faulthandler", "-B", "-m", module, str(lifeline)],
+                [sys.executable, "-P", "-X", "faulthandler", "-m", module, str(lifeline)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -142,9 +142,12 @@ class ChildProcess:
                 raise self._late()
 
     def _check_memory(self) -> None:
-        used, limit = _resident_bytes(self.pid), self._limits.memory
+        limit = self._limits.memory
+        if limit is None:  # looking for the child's own children costs milliseconds
+            return
+        used = _resident_bytes(self.pid)
         self.peak_memory_bytes = max(self.peak_memory_bytes, used)
-        if limit is not None and used > limit:
+        if used > limit:
             raise self._ended(
                 f"used {_mib(used)} of memory, more than {self._limits.memory_key} of {_mib(limit)} allows; ended"
             )
@@ -153,7 +156,7 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, STACK_SIGNAL)
             time.sleep(_STACK_SECONDS)
-        peak = f" (peak memory {_mib(self.peak_memory_bytes)})"
+        peak = f" (peak memory {_mib(self.peak_memory_bytes)})" if self.peak_memory_bytes else ""
         return self._ended(
             f"gave no answer within {self._limits.seconds_key} of {self._limits.seconds:g} s{peak}; ended"
         )

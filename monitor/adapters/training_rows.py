@@ -96,8 +96,10 @@ def read_snapshot(file: Path, schema: Schema) -> TrainingRows:
     column = table.column(label.name)
     if column.null_count:
         raise DataError(f"{column.null_count} labels are missing", file=str(file), column=label.name)
-    wanted = pa.string() if label.is_class else pa.float64()
-    values = column.cast(wanted).to_numpy()
+    try:
+        values = column.cast(pa.string() if label.is_class else pa.float64()).to_numpy()
+    except pa.ArrowException as exc:
+        raise DataError(f"is not a number: {exc}", file=str(file), column=label.name) from exc
     return TrainingRows(table, schema, values)
 
 

@@ -260,13 +260,11 @@ def test_a_type_that_nobody_trusts_is_not_loaded_until_the_operator_says_so(tmp_
     load_model(code, tmp_path, named)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", TABULAR)
-def test_frozen_on_the_electricity_market_it_stays_useful(name):
+def test_frozen_on_the_electricity_market_it_stays_useful(name, real_stream):
     """Trained on the first fifth of the stream, scored on the second: well above chance for both."""
-    file = FOLDER.parent.parent / "shared" / "data" / "elec2.parquet"
-    if not file.exists():
-        pytest.skip(f"{file} is missing")
-    rows = pd.read_parquet(file)
+    rows = pd.read_parquet(real_stream("elec2"))
     kinds = {"day": "categorical", **dict.fromkeys(["period", "nswprice", "nswdemand", "transfer"], "numeric")}
     frame = rows[list(kinds)].astype({"day": str}).astype({"day": "category"})
     target, fifth = (rows["class"] == "UP").to_numpy().astype(np.int64), len(rows) // 5
