@@ -148,7 +148,8 @@ def _read_parquet(content: bytes, file: str, wanted: Sequence[str]) -> RawTable:
     try:
         names = list(pl.read_parquet_schema(io.BytesIO(content)))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
-        reason = FileReason.DUPLICATE_COLUMN if "duplicate" in str(exc).lower() else FileReason.DAMAGED
+        twice = any(word in str(exc) for word in ("duplicate", "more than one occurrence"))  # polars has no type for it
+        reason = FileReason.DUPLICATE_COLUMN if twice else FileReason.DAMAGED
         raise refused(reason, f": {_first_line(exc)}", file) from exc
     frame = decoded([name for name in names if name in set(wanted)])
     return RawTable(

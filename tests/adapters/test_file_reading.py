@@ -7,6 +7,8 @@ import io
 import json
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +133,10 @@ def test_a_csv_that_is_not_utf8_is_refused_with_byte_and_row():
 def test_a_column_twice_is_refused():
     with pytest.raises(DataError, match="column 'a': the column is there more than once"):
         read_raw(b"a,b,a\n1,2,3\n", "t.csv", scalars=["a"])
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), file)
+    with pytest.raises(DataError, match="the column is there more than once: column with name 'a'"):
+        read_raw(file.getvalue(), "t.parquet", scalars=["a"])
 
 
 def test_one_broken_json_line_is_one_rejected_row():
