@@ -58,7 +58,7 @@ def monitor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose batches were all judged: eight quiet ones, then four whose relation is flipped and input moved."""
+    """A project whose batches were all judged: eight quiet ones, then four with moved input and a flipped relation."""
     project = Project.create(tmp_path_factory.mktemp("lived") / "project")
     for _ in range(8):
         project.add_batch()

@@ -1,0 +1,123 @@
+"""What `monitor status` shows, from a store and a configuration."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor.app.status import deployment_status
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState
+from monitor.domain.verdict import Channel, ColumnFinding, Verdict
+from tests.support import stored
+
+NOW = stored.FIRST + timedelta(days=10)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    return stored.open_store(tmp_path)
+
+
+def test_a_deployment_that_never_ran(store):
+    status = deployment_status(store, stored.deployment(), NOW)
+    assert (status.last, status.model, status.decision, status.last_attempt) == (None, None, None, None)
+    assert (status.batches, status.waiting, status.unlabelled_batches) == (0, 0, 0)
+    assert status.performance.realised is None
+    assert status.performance.floor == 0.6
+    json.dumps(status.to_dict(), allow_nan=False)
+
+
+def test_the_last_batch_with_its_age_and_the_columns_that_moved_most_first(store):
+    moved = [ColumnFinding(name=n, measure="ks", shift=s) for n, s in (("a", 0.1), ("b", -0.4), ("a", 0.2))]
+    verdicts = {**stored.record(0).verdicts, Channel.INPUTS: stored.seen(Channel.INPUTS, Verdict.DRIFT, *moved)}
+    stored.put(store, stored.record(0), stored.record(1, verdicts=verdicts, quarantined=3, decision="watch"))
+    status = deployment_status(store, stored.deployment(), NOW)
+    assert status.batches == 2
+    assert status.last is not None
+    assert (status.last.batch, status.last.age, status.last.quarantined) == ("day_001", timedelta(days=8), 3)
+    assert status.last.channels[Channel.INPUTS].columns == ("b", "a")
+    assert status.last.channels[Channel.INPUTS].action == "log"
+    assert status.last.channels[Channel.PERFORMANCE].action == "retrain"
+    assert status.decision == "watch"
+
+
+def test_performance_is_the_newest_window_with_labels_beside_what_the_champion_promised(store):
+    stored.put_champion(store, stored.manifest())
+    stored.put(store, stored.record(0, performance=stored.matured(0.7)), stored.record(1), stored.record(2))
+    performance = deployment_status(store, stored.deployment(), NOW).performance
+    assert (performance.batch, performance.realised, performance.held_out) == ("day_000", 0.7, 0.9)
+
+
+def test_batches_without_enough_labels_are_counted_and_those_never_scored_are_not(store):
+    stored.put(
+        store,
+        stored.record(0, performance=stored.matured(0.7, 0.9)),
+        stored.record(1, performance=stored.matured(0.7, 0.5)),
+        stored.record(2),
+        stored.record(3, model_version=None, rows=0),
+    )
+    status = deployment_status(store, stored.deployment(), NOW)
+    assert (status.unlabelled_batches, status.unlabelled_rows) == (2, 50 + 100)
+    without = stored.deployment(labels=None, retrain={"mode": "off"})
+    assert deployment_status(store, without, NOW).unlabelled_batches == 0
+
+
+def test_the_champion_is_shown_with_its_age_and_where_it_is_from(store):
+    stored.put_champion(store, stored.manifest(1))
+    stored.put_champion(store, stored.manifest(2, origin="retrain", candidate="recent_1x", created=NOW - stored.DAY))
+    model = deployment_status(store, stored.deployment(), NOW).model
+    assert model is not None
+    assert (model.version, model.origin, model.age, model.candidate) == (2, "retrain", stored.DAY, "recent_1x")
+
+
+def test_the_last_attempt(store):
+    stored.put_attempt(store, stored.FIRST, "promote")
+    stored.put_attempt(store, stored.FIRST + stored.DAY, "reject")
+    attempt = deployment_status(store, stored.deployment(), NOW).last_attempt
+    assert attempt is not None
+    assert (attempt.outcome, attempt.at, attempt.reason) == ("reject", stored.FIRST + stored.DAY, "it was a reject")
+
+
+def test_deliveries_wait_until_they_are_done(store):
+    for k in range(3):
+        delivery = Delivery(locator=f"in/{k}.parquet", name=str(k), size=9, modified=stored.FIRST)
+        store.see("prices", DeliveryKind.BATCH, delivery, f"f{k}")
+    labels = Delivery(locator="labels/0.parquet", name="0", size=9, modified=stored.FIRST)
+    store.see("prices", DeliveryKind.LABELS, labels, "l0")
+    with store.transaction() as tx:
+        tx.finish(store.entries("prices", DeliveryKind.BATCH)[0].id, DeliveryState.DONE)
+    status = deployment_status(store, stored.deployment(), NOW)
+    assert (status.waiting, status.labels_waiting) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ({"every": "5m"}, "every 5 min"),
+        ({"every": "90s"}, "every 90 s"),
+        ({"every": "2h"}, "every 2 h"),
+        ({"every": "1d"}, "every 1 d"),
+        ({"every": "500ms"}, "every 0.5 s"),
+        ({"cron": "*/5 * * * *"}, "cron */5 * * * * (UTC)"),
+    ],
+)
+def test_the_schedule_in_words(store, schedule: dict[str, str], words: str):
+    assert deployment_status(store, stored.deployment(schedule=schedule), NOW).schedule == words
+
+
+def test_plain_values_carry_their_unit(store):
+    stored.put_champion(store, stored.manifest())
+    stored.put(store, stored.record(0))
+    plain = json.loads(json.dumps(deployment_status(store, stored.deployment(), NOW).to_dict(), allow_nan=False))
+    assert plain["last"]["age_seconds"] == 9 * 86400
+    assert plain["model"]["age_seconds"] == 11 * 86400
+    assert datetime.fromisoformat(plain["as_of"]) == NOW
+    assert plain["last"]["channels"]["inputs"]["verdict"] == "ok"
+
+
+def test_a_naive_moment_is_refused(store):
+    with pytest.raises(ValueError, match="naive"):
+        deployment_status(store, stored.deployment(), datetime.now(UTC).replace(tzinfo=None))
