@@ -23,7 +23,8 @@ def migrate(reader: Engine, writer: Engine) -> None:
         revision = _revision(connection)  # another process may have migrated meanwhile
         if revision is not None and not (MIGRATIONS / "versions" / f"revision_{revision}.py").exists():
             raise StoreError(
-                f"{writer.url.render_as_string(hide_password=True)}: the database has schema {revision}, which this version of Driftloop does not know "
+                f"{writer.url.render_as_string(hide_password=True)}: the database has schema {revision}, "
+                f"which this version of Driftloop does not know "
                 f"(it knows {SCHEMA_REVISION}): it was used by a newer one; install that again, or restore a backup"
             )
         _upgrade(connection)
