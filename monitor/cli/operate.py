@@ -26,7 +26,8 @@ def run(session: Session) -> None:
     with session.application(talkative=True) as app:
         from monitor.web.serve import serve
 
-        app.run(serve)
+        names = names_or_all(app.deployments, None)
+        app.run(serve, names=names)
 
 
 def once(

@@ -126,10 +126,10 @@ def ago(span: timedelta) -> str:
 
 
 @contextmanager
-def progress(title: str, *, wanted: bool = True) -> Iterator[Callable[[float, str], None]]:
+def progress(title: str) -> Iterator[Callable[[float, str], None]]:
     """A bar on standard error from the first call until the work is done; nothing where no terminal is there."""
     console = stderr()
-    if not wanted or not console.is_terminal:
+    if not console.is_terminal:
         yield lambda _share, _word: None
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,3 @@ def names_or_all(known: Mapping[str, Any], name: str | None) -> list[str]:
     if name is None and known:
         return list(known)
     return [pick(known, name)]
-
-
-ProgressCallback = Callable[[float, str], None]

@@ -103,3 +103,11 @@ def test_the_configuration_is_found_by_flag_then_environment_then_folder(
     monkeypatch.setenv("MONITOR_CONFIG", str(tmp_path / "from_environment"))
     assert "from_environment" in monitor("status").err
     assert "from_flag" in monitor("status", "-c", tmp_path / "from_flag").err
+
+
+@pytest.mark.parametrize("command", ["run", "once", "status"])
+def test_without_a_deployment_there_is_nothing_to_do(monitor: Monitor, fresh: Project, command: str):
+    (fresh.config / "deployments" / "tiny.yaml").unlink()
+    said = monitor("-c", fresh.config, command)
+    assert said.code == 2
+    assert "no deployments are configured" in said.err
