@@ -59,3 +59,33 @@ def test_values_need_only_be_finite():
     np.testing.assert_array_equal(check_scores([-5, 7], 2, ()), [-5.0, 7.0])
     with pytest.raises(ModelError, match=r"row 2 is not finite: inf \(1 such rows\)"):
         check_scores([1.0, np.inf], 2, ())
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("high", "predict returned str, which is not an array of numbers"),
+        ([0.5, 0.5], r"shape \(2,\), expected \(2, 2\)"),
+        ([[0.5, 0.5]], r"shape \(1, 2\), expected \(2, 2\)"),
+        ([[0.5, 0.5], [1.5, -0.5]], "row 2 is outside 0..1"),
+        ([[0.5, 0.5], [np.nan, 0.5]], "row 2 is not finite"),
+        ([[0.4, 0.4], [0.4, 0.4]], r"row 1 does not sum to 1: \[0.4 0.4\] \(2 such rows\)"),
+    ],
+)
+def test_what_is_no_prediction_is_named_with_its_row(raw, message):
+    with pytest.raises(ModelError, match=message):
+        check_scores(raw, 2, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1", "defines no class `Model`; end the file with `Model = YourClass`"),
+        ("class Model:\n    def fit(self): ...", "class Model lacks predict, save, load"),
+        ("import json\n1 / 0", r"m\.py, line 2, in <module>: ZeroDivisionError"),
+    ],
+)
+def test_code_that_is_no_model(tmp_path, source, message):
+    (tmp_path / "m.py").write_text(source)
+    with pytest.raises(ModelError, match=message):
+        load_code(tmp_path / "m.py")
