@@ -1,0 +1,49 @@
+"""Long-run variance of normal scores: what wander the lags have not explained.
+
+Scores of a well specified regression are independent. Where the wander of a column is of another kind than the lags,
+or short histories bias their coefficients, scores keep a positive autocorrelation, and evidence that adds them up
+would grow on ordinary days. Their variance over about ten batches, relative to that of independent scores, says by
+how much; bets then pay for it: E exp(Σ(λz − vλ²/2)) ≤ 1 over such a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from monitor.stats.sequential.regression import Array, Mask
+
+_RATE = 0.1  # of the exponential sum: a memory of about ten batches
+_PRIOR_BATCHES = 50.0  # that the prior value 1 counts for
+_LARGEST = 16.0  # one span, at most: a change must not teach that large spans are ordinary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRun:
+    """Shape (S,): the running exponential sum, and the sum and number of its squares relative to independence."""
+
+    running: Array
+    squares: Array
+    count: Array
+
+    @classmethod
+    def start(cls, streams: int) -> LongRun:
+        return cls(running=np.zeros(streams), squares=np.zeros(streams), count=np.zeros(streams))
+
+    def variance(self) -> Array:
+        """At least 1, which is what independent scores have."""
+        return np.maximum(1.0, (_PRIOR_BATCHES + self.squares) / (_PRIOR_BATCHES + self.count))
+
+    def add(self, z: Array, judged: Mask) -> LongRun:
+        running = (1.0 - _RATE) * self.running + z
+        square = np.minimum(np.square(running) * (2.0 * _RATE - _RATE**2), _LARGEST)
+        return LongRun(
+            running=np.where(judged, running, self.running),
+            squares=self.squares + np.where(judged, square, 0.0),
+            count=self.count + judged,
+        )
+
+    def forget(self, streams: Mask) -> LongRun:
+        """Start the running sum of some streams anew, after a change in them was accepted."""
+        return replace(self, running=np.where(streams, 0.0, self.running))

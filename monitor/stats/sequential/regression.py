@@ -1,0 +1,139 @@
+"""Self-starting recursive least squares, one regression per stream, all streams in one step.
+
+Recursive residuals of a Gaussian linear model are independent with one variance [1]_, so the studentised residual has
+Student's distribution whatever the (unknown) dispersion is, and however short the history. Shapes: S streams, p
+regressors; y in the stream's own unit. The noise of an observation has variance σ²·ratio with a known ratio.
+
+References
+----------
+.. [1] Brown, Durbin, Evans (1975), J. R. Statist. Soc. B 37(2), 149-192, lemma 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+_FEWEST_DOF = 4.0  # residuals that the scale must rest on before a stream is judged
+_WIDEST_LEVERAGE = 50.0  # beyond it the prediction rests on the prior: the observation teaches, but is not judged
+_WINSOR_Z = 4.0  # an innovation teaches as if it were at most this many normal standard deviations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regression:
+    """What S regressions have learnt; σ² is unknown, so `gain` is the covariance of `theta` in units of σ²."""
+
+    theta: Array  # (S, p)
+    gain: Array  # (S, p, p), symmetric to the last bit
+    squares: Array  # (S,) sum of squared standardised recursive residuals
+    dof: Array  # (S,) how many there are
+
+    @classmethod
+    def start(cls, prior: Array) -> Regression:
+        """Nothing learnt: coefficients N(0, prior·σ²), `prior` of shape (S, p); large means diffuse."""
+        streams, p = prior.shape
+        gain = np.zeros((streams, p, p))
+        gain[:, np.arange(p), np.arange(p)] = prior
+        return cls(theta=np.zeros((streams, p)), gain=gain, squares=np.zeros(streams), dof=np.zeros(streams))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """One batch against the predictions made before it. Streams outside `judged` carry no information."""
+
+    predicted: Array  # (S,)
+    error: Array  # (S,) observed − predicted
+    variance_ratio: Array  # (S,) of the error, in units of σ²: ratio + leverage
+    gain_x: Array  # (S, p) P·x, kept for `learn`
+    scale: Array  # (S,) s, the estimate of σ; NaN before there is one
+    dof: Array  # (S,)
+    z: Array  # (S,) Φ⁻¹(F_dof(T)), unclipped; 0 where not judged
+    seen: Mask  # (S,) the batch has a value
+    judged: Mask  # (S,) and the prediction and the scale rest on data
+
+    @property
+    def standard(self) -> Array:
+        """w = error / √variance_ratio, shape (S,): variance σ²."""
+        return self.error / np.sqrt(self.variance_ratio)
+
+
+def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -> Residuals:
+    """Compare y, shape (S,), NaN where the batch has no value, with the prediction from x, shape (S, p).
+
+    `floor` bounds the estimate of σ² from below: any change of a stream that never moved would be infinitely rare.
+    """
+    seen = np.isfinite(y) & np.isfinite(x).all(axis=1)
+    x = np.where(seen[:, None], x, 0.0)
+    gain_x = np.einsum("spq,sq->sp", model.gain, x)
+    leverage = np.einsum("sp,sp->s", x, gain_x)
+    predicted = np.einsum("sp,sp->s", x, model.theta)
+    error = np.where(seen, y - predicted, 0.0)
+    total = ratio + leverage
+    started = model.dof >= _FEWEST_DOF
+    variance = np.maximum(model.squares / np.where(started, model.dof, 1.0), floor)
+    scale = np.where(started, np.sqrt(variance), np.nan)
+    judged = seen & started & (leverage <= _WIDEST_LEVERAGE * ratio)
+    t = np.where(judged, error / np.sqrt(total) / np.where(started, scale, 1.0), 0.0)
+    return Residuals(
+        predicted=predicted,
+        error=error,
+        variance_ratio=total,
+        gain_x=gain_x,
+        scale=scale,
+        dof=model.dof,
+        z=normal_score(t, model.dof),
+        seen=seen,
+        judged=judged,
+    )
+
+
+def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression, Array]:
+    """Return what is known after the batch, and the values as they were learnt, shape (S,), NaN where there was none.
+
+    A judged innovation is winsorised at four normal standard deviations, so that one extraordinary day is not carried
+    into the lags and coefficients of the days after it. An observation whose prediction rests on the prior only
+    moves the coefficients: it says nothing about σ.
+    """
+    limit = _winsor_limit(seen.dof) * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
+    error = np.where(seen.judged, np.clip(seen.error, -limit, limit), seen.error)
+    k = seen.gain_x / np.where(seen.seen, seen.variance_ratio, np.inf)[:, None]
+    root = seen.gain_x / np.sqrt(np.where(seen.seen, seen.variance_ratio, np.inf))[:, None]
+    counts = seen.seen & (seen.variance_ratio - ratio <= _WIDEST_LEVERAGE * ratio)
+    squares = np.where(counts, np.square(error) / seen.variance_ratio, 0.0)
+    after = Regression(
+        theta=model.theta + k * error[:, None],
+        gain=model.gain - root[:, :, None] * root[:, None, :],
+        squares=model.squares + squares,
+        dof=model.dof + counts,
+    )
+    return after, np.where(seen.seen, seen.predicted + error, np.nan)
+
+
+def reopen(model: Regression, streams: Mask, variance: float) -> Regression:
+    """Forget the level (regressor 0) of some streams: their next value sets it anew, the rest stays known."""
+    gain = model.gain.copy()
+    gain[streams, 0, 0] += variance
+    return replace(model, gain=gain)
+
+
+def cap_dof(model: Regression, most: float) -> Regression:
+    """Keep the scale but trust it as if it rested on `most` residuals at the most."""
+    share = np.minimum(1.0, most / np.maximum(model.dof, 1.0))
+    return replace(model, squares=model.squares * share, dof=model.dof * share)
+
+
+def normal_score(t: Array, dof: Array) -> Array:
+    """Φ⁻¹(F_dof(t)), through the lower tail so that both tails keep their precision; finite up to |z| = 37."""
+    tail = special.stdtr(np.maximum(dof, 1.0), -np.abs(t))
+    return np.asarray(np.copysign(-special.ndtri(np.maximum(tail, 1e-300)), t))
+
+
+def _winsor_limit(dof: Array) -> Array:
+    levels, where = np.unique(np.maximum(dof, 1.0), return_inverse=True)
+    return np.asarray(special.stdtrit(levels, special.ndtr(_WINSOR_Z))[where])
