@@ -107,7 +107,7 @@ def _numeric(name: str, ref: NumericReference) -> _Column:
     centres = [float(weight @ at) for at, _ in scores]
     spreads = [float(weight @ np.square(at - c)) for (at, _), c in zip(scores, centres, strict=True)]
     measures = (Measure.LOCATION, Measure.SPREAD)
-    held = [i for i in range(len(measures)) if spreads[i] > 0]  # two values of equal weight have no spread to lose
+    held = [0] if ecdf.points.size == _TWO else [0, 1]  # of two values the location says it all
     of_upto = np.stack([scores[i][0] - scores[i][1][1:] for i in held])
     of_below = np.stack([scores[i][1][:-1] - scores[i][0] for i in held])
     together = of_upto + of_below

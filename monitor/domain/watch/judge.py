@@ -44,7 +44,7 @@ def judge(
     limit = threshold(plan, step.state)
     state = _cross(step, limit)
     state, alarm = _settle(plan, before, state, step, seen)
-    state, guarded = _guard(plan, state, seen, limit)
+    state, guarded = _guard(plan, state, step, seen, limit=limit)
     state = _latch(state, alarm, guarded)
     verdict = Verdict.OK
     if state.latch is not None:
@@ -174,19 +174,25 @@ def _findings(plan: Plan, strength: Array, effect: _Effect, since: Array | None)
     return tuple(found.values())
 
 
-def _guard(plan: Plan, state: DetectorState, seen: Observation, limit: float) -> tuple[DetectorState, Latch | None]:
+def _guard(
+    plan: Plan, state: DetectorState, step: Step, seen: Observation, *, limit: float
+) -> tuple[DetectorState, Latch | None]:
     """Columns that were constant (levels, missing values that were never seen): ≥ 1% of rows in two batches running."""
     outside = seen.outside >= _GUARDED_SHARE
-    held = state.latch.columns if state.latch else ()
-    open_guards = {(c.name, c.measure) for c in held}
+    running = np.isfinite(state.outside_since)
+    standing = {(c.name, c.measure) for c in state.latch.columns} if state.latch else set()
     found = tuple(
-        ColumnFinding(name=g.column, measure=g.measure, shift=float(seen.outside[i]))
-        for i, g in enumerate(plan.streams.guards)
-        if outside[i] and state.outside_before[i] and not state.muted[i]
+        ColumnFinding(
+            name=guard.column,
+            measure=guard.measure,
+            shift=float(seen.outside[i]),
+            since=datetime.fromtimestamp(float(state.outside_since[i]), UTC) if seen.at else None,
+        )
+        for i, guard in enumerate(plan.streams.guards)
+        if outside[i] and running[i] and not state.muted[i] and (guard.column, guard.measure) not in standing
     )
-    found = tuple(f for f in found if (f.name, f.measure) not in open_guards)
-    known = np.isfinite(seen.outside)
-    state = replace(state, outside_before=np.where(known, outside, state.outside_before))
+    since = np.where(outside, np.where(running, state.outside_since, step.at), np.nan)
+    state = replace(state, outside_since=np.where(np.isfinite(seen.outside), since, state.outside_since))
     if not found:
         return state, None
     reason = f"column {found[0].name!r}: {found[0].shift:.1%} of rows outside what the reference held"

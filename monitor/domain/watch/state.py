@@ -48,7 +48,7 @@ class DetectorState:
     pending: Mask  # (S,) crossed the threshold, but the effect is not clear of `min_effect` yet
     pending_age: int  # batches since then
     pending_evidence: float
-    outside_before: Mask  # (G,) guard exceeded in the batch before
+    outside_since: Array  # (G,) time of the first batch of the run that exceeds a guard; NaN when there is none
     muted: Mask  # (G,) guard that was acknowledged: silent until the reference changes
     interval: float  # seconds from one batch to the next, fixed by the warm-up; 0 = not known
     latch: Latch | None
@@ -80,7 +80,7 @@ def fresh(*, prior: Array, components: int, guards: int, slots: int, ranks: bool
         pending=np.zeros(streams, dtype=bool),
         pending_age=0,
         pending_evidence=0.0,
-        outside_before=np.zeros(guards, dtype=bool),
+        outside_since=np.full(guards, np.nan),
         muted=np.zeros(guards, dtype=bool),
         interval=0.0,
         latch=None,

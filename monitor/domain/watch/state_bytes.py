@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.verdict import ColumnFinding
@@ -31,7 +30,6 @@ _PARTS: dict[str, type] = {
     "tail": LargestValues,
     "dispersion": Dispersion,
 }
-_SYMMETRIC = "regression.gain"  # only its lower triangles are kept
 
 
 def dump(state: DetectorState, *, fingerprint: str) -> bytes:
@@ -39,8 +37,6 @@ def dump(state: DetectorState, *, fingerprint: str) -> bytes:
     arrays: Arrays = {}
     plain: dict[str, Any] = {}
     _flatten("", state, arrays, plain)
-    rows, columns = np.tril_indices(state.regression.theta.shape[1])
-    arrays[_SYMMETRIC] = state.regression.gain[:, rows, columns]
     return pack(_FORM, _VERSION, {"fingerprint": fingerprint, "values": plain}, arrays)
 
 
@@ -49,7 +45,6 @@ def parse(body: bytes, *, fingerprint: str) -> DetectorState:
     header, arrays = unpack(_FORM, _VERSION, body)
     if header["fingerprint"] != fingerprint:
         raise ArtefactError("detector state belongs to another reference, or to another rule")
-    arrays[_SYMMETRIC] = _square(arrays[_SYMMETRIC], arrays["regression.theta"].shape[1])
     plain = header["values"]
     parts = {name: _part(kind, name, arrays, plain) for name, kind in _PARTS.items()}
     own: dict[str, Any] = {name: array for name, array in arrays.items() if "." not in name}
@@ -77,14 +72,6 @@ def _part(kind: type, name: str, arrays: Arrays, plain: dict[str, Any]) -> Any:
     if not any(path in arrays for path in found.values()):
         return None
     return kind(**{short: arrays[path] if path in arrays else plain[path] for short, path in found.items()})
-
-
-def _square(triangles: npt.NDArray[np.float64], p: int) -> npt.NDArray[np.float64]:
-    full = np.zeros((len(triangles), p, p))
-    rows, columns = np.tril_indices(p)
-    full[:, rows, columns] = triangles
-    full[:, columns, rows] = triangles
-    return full
 
 
 def _plain_latch(latch: Latch) -> dict[str, Any]:

@@ -27,10 +27,17 @@ _WINSOR_Z = 4.0  # an innovation teaches as if it were at most this many normal 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """What S regressions have learnt; σ² is unknown, so `gain` is the covariance of `theta` in units of σ²."""
+    """What S regressions have learnt; σ² is unknown, so the covariance of `theta`, root·rootᵀ, is in units of it.
+
+    Its square root is kept instead of itself: then no rounding makes a variance negative [1]_.
+
+    References
+    ----------
+    .. [1] Potter's update; Kaminski, Bryson, Schmidt (1971), IEEE Trans. Automatic Control 16(6), 727-736, equation 27.
+    """
 
     theta: Array  # (S, p)
-    gain: Array  # (S, p, p), symmetric to the last bit
+    root: Array  # (S, p, p)
     squares: Array  # (S,) sum of squared standardised recursive residuals
     dof: Array  # (S,) how many there are
 
@@ -38,9 +45,9 @@ class Regression:
     def start(cls, prior: Array) -> Regression:
         """Nothing learnt: coefficients N(0, prior·σ²), `prior` of shape (S, p); large means diffuse."""
         streams, p = prior.shape
-        gain = np.zeros((streams, p, p))
-        gain[:, np.arange(p), np.arange(p)] = prior
-        return cls(theta=np.zeros((streams, p)), gain=gain, squares=np.zeros(streams), dof=np.zeros(streams))
+        root = np.zeros((streams, p, p))
+        root[:, np.arange(p), np.arange(p)] = np.sqrt(prior)
+        return cls(theta=np.zeros((streams, p)), root=root, squares=np.zeros(streams), dof=np.zeros(streams))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ class Residuals:
     predicted: Array  # (S,)
     error: Array  # (S,) observed − predicted
     variance_ratio: Array  # (S,) of the error, in units of σ²: ratio + leverage
-    gain_x: Array  # (S, p) P·x, kept for `learn`
+    root_x: Array  # (S, p) rootᵀ·x, kept for `learn`
     scale: Array  # (S,) s, the estimate of σ; NaN before there is one
     dof: Array  # (S,)
     z: Array  # (S,) Φ⁻¹(F_dof(T)), unclipped; 0 where not judged
@@ -70,8 +77,8 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
     """
     seen = np.isfinite(y) & np.isfinite(x).all(axis=1)
     x = np.where(seen[:, None], x, 0.0)
-    gain_x = np.einsum("spq,sq->sp", model.gain, x)
-    leverage = np.einsum("sp,sp->s", x, gain_x)
+    root_x = np.einsum("spq,sp->sq", model.root, x)
+    leverage = np.square(root_x).sum(axis=1)
     predicted = np.einsum("sp,sp->s", x, model.theta)
     error = np.where(seen, y - predicted, 0.0)
     total = ratio + leverage
@@ -84,7 +91,7 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
         predicted=predicted,
         error=error,
         variance_ratio=total,
-        gain_x=gain_x,
+        root_x=root_x,
         scale=scale,
         dof=model.dof,
         z=normal_score(t, model.dof),
@@ -102,13 +109,14 @@ def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression,
     """
     limit = _winsor_limit(seen.dof) * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
     error = np.where(seen.judged, np.clip(seen.error, -limit, limit), seen.error)
-    k = seen.gain_x / np.where(seen.seen, seen.variance_ratio, np.inf)[:, None]
-    root = seen.gain_x / np.sqrt(np.where(seen.seen, seen.variance_ratio, np.inf))[:, None]
+    total = np.where(seen.seen, seen.variance_ratio, np.inf)
+    gain = np.einsum("spq,sq->sp", model.root, seen.root_x)
+    shrink = seen.root_x / (total + np.sqrt(ratio * total))[:, None]
     counts = seen.seen & (seen.variance_ratio - ratio <= _WIDEST_LEVERAGE * ratio)
     squares = np.where(counts, np.square(error) / seen.variance_ratio, 0.0)
     after = Regression(
-        theta=model.theta + k * error[:, None],
-        gain=model.gain - root[:, :, None] * root[:, None, :],
+        theta=model.theta + gain * (error / total)[:, None],
+        root=model.root - gain[:, :, None] * shrink[:, None, :],
         squares=model.squares + squares,
         dof=model.dof + counts,
     )
@@ -117,9 +125,14 @@ def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression,
 
 def reopen(model: Regression, streams: Mask, variance: float) -> Regression:
     """Forget the level (regressor 0) of some streams: their next value sets it anew, the rest stays known."""
-    gain = model.gain.copy()
-    gain[streams, 0, 0] += variance
-    return replace(model, gain=gain)
+    if not streams.any():
+        return model
+    covariance = model.root[streams] @ model.root[streams].transpose(0, 2, 1)
+    covariance[:, 0, 0] += variance
+    value, vector = np.linalg.eigh(covariance)
+    root = model.root.copy()
+    root[streams] = vector * np.sqrt(np.maximum(value, 0.0))[:, None, :]
+    return replace(model, root=root)
 
 
 def cap_dof(model: Regression, most: float) -> Regression:
