@@ -15,6 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from monitor.adapters.artefacts import FolderArtefacts
+from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.data_lock import data_lock
 from monitor.adapters.evidently_report import EvidentlyReporter
@@ -31,7 +32,7 @@ from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
 from monitor.app.import_labels import import_labels
-from monitor.app.ports import CollectedData, LabelBook, Log, Store
+from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Store
 from monitor.app.report_batch import report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
@@ -81,7 +82,8 @@ class Application:
                 with runtime.working():
                     records += advance(runtime, listener)
             except MonitorError as exc:  # the other deployments have nothing to do with it
-                self.log.error("pass_failed", deployment=name, error=str(exc))
+                if failed is not None:  # the first one is raised
+                    self.log.error("pass_failed", deployment=name, error=str(exc))
                 failed = failed or exc
         for report in self._reports_due:
             report.result()
@@ -172,9 +174,16 @@ class Application:
         scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
 
         def open_data() -> tuple[CollectedData, LabelBook]:
-            collected = ParquetCollectedData(data / "collected" / config.name)
-            delay = config.labels.delay if config.labels else config.batches.settle
-            return collected, ParquetLabelBook(data / "collected" / config.name / "labels", collected, delay=delay)
+            folder = data / "collected" / config.name
+            remove_partial_files(folder)
+            collected = ParquetCollectedData(folder)
+            delay = config.labels.delay if config.labels else timedelta(0)
+            return collected, ParquetLabelBook(folder / "labels", collected, delay=delay)
+
+        def open_labels(file: Path) -> LabelSource:
+            if config.labels is None:
+                raise ConfigError(f"{config.name}: the deployment has no `labels` section")
+            return FileLabelSource(config.labels.model_copy(update={"path": str(file.resolve())}), schema, project)
 
         def read_labelled(path: str) -> pa.Table:
             validated = read_table(path if "://" in path else self.settings.path(path), schema, require_label=True)
@@ -196,6 +205,7 @@ class Application:
             store=self.store,
             batches=FileBatchSource(config.batches, schema, project),
             labels=labels,
+            open_labels=open_labels,
             read_labelled=read_labelled,
             open_data=open_data,
             artefacts=FolderArtefacts(data / "models" / config.name),

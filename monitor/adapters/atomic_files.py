@@ -51,6 +51,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what killed writers left anywhere under `folder`. Only for who alone writes there now."""
+    for file in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+
+
 def _remedy(exc: OSError) -> str:
     if isinstance(exc, PermissionError):
         return "give this user write permission on the folder"

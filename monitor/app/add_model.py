@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from monitor.app.ports import ModelBundle
 from monitor.app.runtime import Runtime
-from monitor.app.training import new_manifest, staging_folder
+from monitor.app.training import new_manifest, publish, staging_folder
 from monitor.domain.labels import class_codes, classes_of
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Label
@@ -33,6 +33,8 @@ def add_model(rt: Runtime, weights: Path, *, code: Path | None, held_out: str | 
     if not weights.is_dir():
         raise ConfigError(f"{weights}: no such folder; expected what the model's own save() wrote")
     code = code or rt.settings.path(rt.config.model.code)
+    if not code.is_file():
+        raise ConfigError(f"{code}: no such file; expected the code that saved the model")
     rows = rt.read_labelled(path)
     with staging_folder(rt) as folder:
         staged = folder / "version"
@@ -52,7 +54,7 @@ def add_model(rt: Runtime, weights: Path, *, code: Path | None, held_out: str | 
         )
         reference = _reference(rt, ModelBundle(folder=staged, manifest=manifest), rows, label)
         (staged / "reference.safetensors").write_bytes(reference.to_bytes())
-        manifest = rt.artefacts.publish(staged, manifest)
+        manifest = publish(rt, staged, manifest)
     now = rt.clock()
     move = AliasMove(
         alias=Alias.CANDIDATE,

@@ -9,7 +9,7 @@ from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.snapshot import take_first_snapshot
-from monitor.app.training import staging_folder, trained_manifest, training_job
+from monitor.app.training import publish, staging_folder, trained_manifest, training_job
 from monitor.domain.model import Progress
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError
@@ -103,6 +103,6 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
         )
         result = rt.trainer.train(job, progress)
         manifest = trained_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
-        manifest = rt.artefacts.publish(job.staging, manifest)
+        manifest = publish(rt, job.staging, manifest)
         with rt.store.transaction() as tx:
             install(rt, tx, manifest, at=rt.clock(), reason=f"first model, trained from {training.path}")

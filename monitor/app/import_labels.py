@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from monitor.app.champion import ensure_champion
 from monitor.app.intake import enter_labels
 from monitor.app.join_labels import restate_windows, stage_delivery
 from monitor.app.runtime import Runtime
-from monitor.domain.batch import Delivery, DeliveryState
+from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Progress
 from monitor.errors import ConfigError, SourceError
 
@@ -23,22 +23,17 @@ def import_labels(rt: Runtime, file: Path, progress: Progress) -> dict[str, Any]
     """
     if rt.labels is None:
         raise ConfigError(f"{rt.name}: the deployment has no `labels` section")
-    try:
-        stat = file.stat()
-    except OSError as exc:
-        raise SourceError(f"{file}: {exc.strerror}") from exc
-    delivery = Delivery(
-        locator=str(file.resolve()),
-        name=f"imported/{file.stem}",
-        size=stat.st_size,
-        modified=datetime.fromtimestamp(stat.st_mtime, UTC),
-    )
+    source = rt.open_labels(file)
+    found = source.deliveries()
+    if not found:
+        raise SourceError(f"{file}: no such file, or not one of labels (.parquet, .csv, .jsonl)")
+    delivery = replace(found[0], name=f"imported/{file.stem}")
     champion = ensure_champion(rt, progress)
-    entry = enter_labels(rt, rt.labels, delivery)
+    entry = enter_labels(rt, source, delivery)
     if entry.state in (DeliveryState.DONE, DeliveryState.DUPLICATE):
         return {"rows": 0, "rejected": 0, "windows": 0, "note": entry.reason or "these labels were imported before"}
     now = rt.clock()
-    validated = stage_delivery(rt, rt.labels, delivery, entry, now=now)
+    validated = stage_delivery(rt, source, delivery, entry, now=now)
     counts, windows = restate_windows(rt, champion, now)
     return {
         "rows": validated.rows.num_rows,

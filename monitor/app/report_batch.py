@@ -22,7 +22,7 @@ def report_batch(rt: Runtime, batch: str) -> Path:
         raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
     columns = [name for name, kind in rt.schema.features.items() if kind not in (Kind.IMAGE, Kind.VECTOR)]
     reference = _training_rows(rt, record["model_version"])
-    current = rt.collected.read(batch)
+    current = _sampled(rt.collected.read(batch), rt.config.reports.max_rows)
     scores = [name for name in current.column_names if name.startswith("score:") and name in reference.column_names]
     folder = rt.settings.data_folder / "reports" / rt.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,4 +52,10 @@ def _training_rows(rt: Runtime, version: int) -> pa.Table:
         parts.append(rt.read_labelled(rt.config.training.path))
     if not parts:
         raise ConfigError(f"{rt.name}: the rows that version {version} was trained on are not here")
-    return pa.concat_tables(parts, promote_options="permissive").slice(0, rt.config.reports.max_rows)
+    return _sampled(pa.concat_tables(parts, promote_options="permissive"), rt.config.reports.max_rows)
+
+
+def _sampled(rows: pa.Table, most: int) -> pa.Table:
+    """Every k-th row, so that the order of the rows favours none of them."""
+    step = -(-rows.num_rows // most)
+    return rows.take(pa.array(range(0, rows.num_rows, step))) if step > 1 else rows

@@ -12,7 +12,7 @@ from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
-from monitor.app.training import staging_folder, trained_manifest, training_job
+from monitor.app.training import publish, staging_folder, trained_manifest, training_job
 from monitor.domain.gate import Outcome
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
@@ -75,10 +75,11 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             result = rt.trainer.train(job, progress)
         except ModelError as exc:
             return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=str(exc)), snapshot, now)
+        held_back = dry_run and result.outcome == Outcome.PROMOTE
         attempt = Attempt(
             trigger=trigger,
-            outcome=Outcome.KEEP if dry_run and result.outcome == Outcome.PROMOTE else result.outcome,
-            reason=f"dry run, would promote: {result.reason}" if dry_run else result.reason,
+            outcome=Outcome.KEEP if held_back else result.outcome,
+            reason=f"dry run, would promote: {result.reason}" if held_back else result.reason,
             chosen=result.chosen,
             losses=result.losses,
             metrics=result.metrics,
@@ -92,7 +93,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             manifest = trained_manifest(
                 rt, result, origin="retrain", parent=champion.version, window_rows=manifest.window_rows
             )
-            built = rt.artefacts.publish(job.staging, manifest)
+            built = publish(rt, job.staging, manifest)
         return _remember(rt, attempt, snapshot, now, built=built, result=result)
 
 

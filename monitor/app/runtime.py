@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -60,6 +61,7 @@ class Runtime:
     store: Store
     batches: BatchSource
     labels: LabelSource | None
+    open_labels: Callable[[Path], LabelSource]  # a source of the one file that an operator points at
     read_labelled: Callable[[str], pa.Table]  # path → validated rows with the label column; the rest is reported
     open_data: Callable[[], tuple[CollectedData, LabelBook]]
     artefacts: Artefacts

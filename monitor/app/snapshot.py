@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from monitor.app.runtime import Runtime
 from monitor.domain.schema import Schema
+from monitor.errors import StoreError
 
 TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is called so: batches are files
 
@@ -63,7 +64,10 @@ def _write(file: Path, parts: list[pa.Table], collected: Mapping[str, int]) -> S
         return Snapshot(file=file, rows=0, collected=collected)
     columns = parts[0].column_names
     table = pa.concat_tables([part.select(columns) for part in parts], promote_options="permissive")
-    pq.write_table(table.unify_dictionaries(), file, compression="zstd")
+    try:
+        pq.write_table(table.unify_dictionaries(), file, compression="zstd")
+    except OSError as exc:
+        raise StoreError(f"{file}: the training rows cannot be written: {exc}; is the disk full?") from exc
     return Snapshot(file=file, rows=table.num_rows, collected=collected)
 
 

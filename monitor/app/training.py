@@ -110,6 +110,12 @@ def trained_manifest(
     )
 
 
+def publish(rt: Runtime, staged: Path, manifest: Manifest) -> Manifest:
+    """Move the staged folder to its place. A version that was published and never entered is removed first."""
+    rt.artefacts.reap(m.version for m in rt.store.manifests(rt.name))
+    return rt.artefacts.publish(staged, manifest)
+
+
 @contextmanager
 def staging_folder(rt: Runtime) -> Iterator[Path]:
     """An empty folder beside the data, gone afterwards; what a dead process left there goes first."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -123,9 +122,9 @@ def test_a_child_is_killed(project, module):
             until(lambda: children(process, module), seconds=90)
             sleep(rng.uniform(0, 0.4))
             for child in children(process, module):
-                os.kill(child.pid, signal.SIGKILL)
-                killed += 1
-                until(lambda child=child: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+                with suppress(psutil.NoSuchProcess):  # it may end by itself just now
+                    child.kill()
+                    killed += 1
             if recorded(project) >= project.batches - 3:
                 for _ in range(10):
                     project.add_batch()
