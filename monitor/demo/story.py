@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,13 @@ _SHOWN_COLUMNS = 4
 _STYLE = {Verdict.OK: "green", Verdict.DRIFT: "bold red", Verdict.BAD_DATA: "bold magenta"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Level:
+    accuracy: float
+    version: int
+    batch: str
+
+
 class Story:
     """Tells what a daemon's listener and log say about one deployment. Lines may come from any thread."""
 
@@ -31,12 +39,14 @@ class Story:
         self._lock = threading.Lock()
         self._bar: tuple[Progress, TaskID] | None = None
         self._told: set[str] = set()  # batches whose accuracy was told
-        self._last: tuple[str, float] | None = None  # newest batch with labels of the champion, and its accuracy
-        self._before: tuple[int, str, float] | None = None  # version, batch and accuracy before the promotion
+        self._healthy: _Level | None = None  # of the last batch whose performance was judged ok
+        self._last: _Level | None = None
+        self._before: _Level | None = None  # of the last batch before a promotion that is still to show that it helps
         self._store: Store | None = None
         self._seen: dict[Channel, ChannelVerdict] = {}  # of the batch before
         self._decision = ""
         self._first_version: int | None = None  # deployed, and not yet told
+        self._promoted: int | None = None
         self.deployed: Callable[[], None] = lambda: None  # called when there is a first model
         self.recovered: Callable[[str], None] = lambda batch: None  # called with the batch that shows that it helped
 
@@ -130,20 +140,31 @@ class Story:
         self.say("monitor", line)
         if verdict["verdict"] == Verdict.DRIFT:
             self.say("", f"  performance: {verdict['reason']}")
-        if self._before is not None and version > self._before[0]:
-            old, old_batch, before = self._before
-            back = " back" if verdict["verdict"] == Verdict.OK and accuracy > before else ""
-            was, now = f"{before:.3f} (version {old}, {old_batch})", f"{accuracy:.3f} (version {version}, {batch})"
-            self.say("monitor", f"{self._metric}{back}: {was} → {now}", style="bold green" if back else "bold")
-            self._before = None
-            if back:
-                self.recovered(batch)
-        self._last = (batch, accuracy)
+        level = _Level(accuracy, version, batch)
+        if self._before is not None and version == self._promoted:
+            self._tell_recovery(self._before, level)
+        elif verdict["verdict"] == Verdict.OK:
+            self._healthy = level
+        self._last = level
+
+    def _tell_recovery(self, before: _Level, now: _Level) -> None:
+        """Back means: at least half of what was lost has come back."""
+        self._before = None
+        healthy = self._healthy or before
+        back = now.accuracy > before.accuracy and now.accuracy >= (healthy.accuracy + before.accuracy) / 2
+        levels = " → ".join(
+            f"{level.accuracy:.3f} (version {level.version}, {level.batch})"
+            for level in dict.fromkeys((healthy, before, now))
+        )
+        self.say(
+            "monitor", f"{self._metric}{' back' if back else ''}: {levels}", style="bold green" if back else "bold"
+        )
+        if back:
+            self.recovered(now.batch)
 
     def _on_promoted(self, fields: Mapping[str, Any]) -> None:
         version, previous = fields["version"], fields["previous"]
-        if previous is not None and self._last is not None:
-            self._before = (previous, *self._last)
+        self._before, self._promoted = self._last, version
         if previous is None:
             self._first_version = version
             self.deployed()
