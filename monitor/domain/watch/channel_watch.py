@@ -12,6 +12,7 @@ from monitor.domain.watch.detector import advance, teach, threshold
 from monitor.domain.watch.judge import judge
 from monitor.domain.watch.plan import Plan
 from monitor.domain.watch.rule import WatchRule
+from monitor.domain.watch.season import Season
 from monitor.domain.watch.state import DetectorState
 from monitor.domain.watch.state_bytes import dump, parse
 from monitor.domain.watch.streams import Observation, StreamSet
@@ -26,7 +27,12 @@ UNDATED = "warmed up without timestamps: the dispersion between batches is unkno
 def step(
     plan: Plan, channel: Channel, state: DetectorState | None, seen: Observation
 ) -> tuple[DetectorState | None, WatchVerdict]:
-    """The next state and the verdict; the same inputs always give the same answer. None: nothing was ever seen."""
+    """The next state and the verdict; the same inputs always give the same answer. None: nothing was ever seen.
+
+    Raises ConfigError when the batch has no timestamp and the season, or a dated warm-up, needs one.
+    """
+    if seen.at is None and (plan.rule.season is not Season.NONE or (state is not None and state.interval > 0)):
+        raise ConfigError("the batch has no timestamp: the season, or a warm-up with timestamps, needs one")
     usable = np.isfinite(seen.values) & (seen.rows > 0)
     if not usable.any():
         return state, _unjudged(channel, state)
@@ -52,8 +58,8 @@ def warm(plan: Plan, batches: Iterable[Observation]) -> DetectorState | None:
         state = teach(plan, state, batch)
     if dated:
         return replace(state, interval=state.history.interval() or 0.0)
-    history = replace(state.history, times=state.history.times[:0], values=state.history.values[:0])
-    return replace(state, regression=cap_dof(state.regression, _PSEUDO_DOF), history=history, notes=(UNDATED,))
+    regression = cap_dof(state.regression, _PSEUDO_DOF)
+    return replace(state, regression=regression, history=state.history.undated(), notes=(UNDATED,))
 
 
 def _unjudged(channel: Channel, state: DetectorState | None) -> WatchVerdict:
@@ -100,6 +106,25 @@ class ChannelWatch:
                 },
             ),
         )
+
+    def succeeded(self, streams: StreamSet) -> ChannelWatch:
+        """The watch of a promoted model: a new level, nothing collected, but the scale that batches were seen to have.
+
+        `streams` must be as many as before: this is for the loss, whose level is the new model's held-out loss.
+        """
+        watch = ChannelWatch(self._channel, streams, self._plan.rule)
+        if self._state is not None:
+            new, old = watch._plan.start(self._state.unit_rows), self._state
+            watch._state = replace(
+                new,
+                regression=replace(new.regression, squares=old.regression.squares, dof=old.regression.dof),
+                error_squares=old.error_squares,
+                error_expected=old.error_expected,
+                tail=old.tail,
+                longrun=old.longrun.forget(np.ones(len(old.pending), dtype=bool)),
+                interval=old.interval,
+            )
+        return watch
 
     def state(self) -> bytes:
         """Everything remembered; b"" before the first batch."""

@@ -12,7 +12,6 @@ from monitor.domain.watch.rule import Mode
 from monitor.domain.watch.season import Season
 from monitor.domain.watch.state import DetectorState
 from monitor.domain.watch.streams import Observation
-from monitor.errors import ConfigError
 from monitor.stats.sequential import conformal, tail
 from monitor.stats.sequential.evidence import accumulate, bets, of_streams
 from monitor.stats.sequential.regression import Array, Mask, Regression, Residuals, learn, predict
@@ -34,7 +33,7 @@ class Step:
 
 def advance(plan: Plan, state: DetectorState, seen: Observation) -> Step:
     """Judge a batch by what was known before it, then learn from it."""
-    at = moment(plan, state, seen.at)
+    at = moment(state, seen.at)
     value = seen.values / plan.unit(state.unit_rows)
     ratio = _variance_ratio(state, seen.rows)
     lags = state.history.lags(at, _interval(plan, state))
@@ -77,18 +76,12 @@ def threshold(plan: Plan, state: DetectorState) -> float:
     return plan.rule.false_alarms.batches_per_alarm(_period(plan, state))
 
 
-def moment(plan: Plan, state: DetectorState, at: datetime | None) -> float:
-    """Seconds since 1970; without a timestamp, one after the batch before. Raises ConfigError if the rule needs one."""
+def moment(state: DetectorState, at: datetime | None) -> float:
+    """Seconds since 1970; without a timestamp, one after the batch before."""
     if at is not None:
         return at.timestamp()
-    if plan.rule.season is not Season.NONE and not _undated(state):
-        raise ConfigError(f"season {plan.rule.season.value!r} needs the batch's timestamp")
-    return float(state.history.times[-1]) + 1.0 if len(state.history.times) else 0.0
-
-
-def _undated(state: DetectorState) -> bool:
-    """Warm-up from pseudo-batches may do without timestamps."""
-    return state.batches == 0
+    last = float(state.history.times[-1]) if len(state.history.times) else -1.0
+    return last + 1.0 if np.isfinite(last) else 0.0
 
 
 def _interval(plan: Plan, state: DetectorState) -> float | None:

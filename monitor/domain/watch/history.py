@@ -31,7 +31,7 @@ class History:
     def interval(self) -> float | None:
         """Median time from one batch to the next, in seconds; None before there are two."""
         gaps = np.diff(self.times)
-        gaps = gaps[gaps > 0]
+        gaps = gaps[(gaps > 0) & np.isfinite(gaps)]
         return float(np.median(gaps)) if gaps.size else None
 
     def lags(self, at: float, interval: float | None) -> Array:
@@ -47,6 +47,10 @@ class History:
         longest = np.where(np.isfinite(means[-1]), means[-1], last)
         week = np.where(np.isfinite(means[0]), means[0], longest)
         return np.stack([last, week, longest], axis=1)
+
+    def undated(self) -> History:
+        """One batch before all time, holding the means: what is known when the order of the batches means nothing."""
+        return History(times=np.full(1, -np.inf), values=_mean(self.values)[None, :])
 
     def add(self, at: float, values: Array) -> History:
         """Insert a batch where its time belongs; only the newest are kept."""

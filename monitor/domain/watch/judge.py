@@ -43,7 +43,7 @@ def judge(
     """Apply the threshold and everything after it; returns the state to keep and the verdict to record."""
     limit = threshold(plan, step.state)
     state = _cross(step, limit)
-    state, alarm = _settle(plan, before, state, step, seen)
+    state, alarm, small = _settle(plan, state, step, seen)
     state, guarded = _guard(plan, state, step, seen, limit=limit)
     state = _latch(state, alarm, guarded)
     verdict = Verdict.OK
@@ -56,7 +56,7 @@ def judge(
     return state, WatchVerdict(
         channel=channel,
         verdict=verdict,
-        reason=_reason(state, step, limit),
+        reason=_reason(state, step, limit, small),
         evidence=_shown(state, step),
         threshold=limit,
         shift=max((c.shift for c in columns), key=abs, default=None),
@@ -75,11 +75,13 @@ def _shown(state: DetectorState, step: Step) -> float:
     return max(step.evidence, state.pending_evidence if state.pending.any() else 0.0)
 
 
-def _reason(state: DetectorState, step: Step, limit: float) -> str:
+def _reason(state: DetectorState, step: Step, limit: float, small: tuple[ColumnFinding, ...]) -> str:
     if state.latch is not None:
         return state.latch.reason
+    if small:
+        return f"changed by less than min_effect: {', '.join(f'{c.name} {c.shift:+.3f}' for c in small)}"
     if not step.residuals.judged.any():
-        return "still learning how much batches differ"
+        return "no prediction for this batch: still learning how much batches differ, or it came too late"
     if state.pending.any():
         return "a change is certain, but not that it is larger than min_effect"
     return f"evidence {step.evidence:.3g} of {limit:.4g}"
@@ -102,11 +104,14 @@ def _cross(step: Step, limit: float) -> DetectorState:
 
 
 def _settle(
-    plan: Plan, before: DetectorState, state: DetectorState, step: Step, seen: Observation
-) -> tuple[DetectorState, Latch | None]:
-    """The effect gate: raise the alarm when an effect is surely large enough, forget it when that takes too long."""
+    plan: Plan, state: DetectorState, step: Step, seen: Observation
+) -> tuple[DetectorState, Latch | None, tuple[ColumnFinding, ...]]:
+    """The effect gate: raise the alarm when an effect is surely large enough.
+
+    A change that is surely smaller, or stays unclear for too long, is accepted without one; those are the findings.
+    """
     if not state.pending.any():
-        return state, None
+        return state, None, ()
     moved = change(state.evidence)
     unit = plan.unit(state.unit_rows)
     scale = np.where(np.isfinite(step.residuals.scale), step.residuals.scale, np.inf)
@@ -116,9 +121,9 @@ def _settle(
     clear = state.pending & ((effect.low > plan.rule.min_effect) | (effect.high < -plan.rule.min_effect))
     if not plan.rule.two_sided:
         clear &= effect.shift > 0
+    strength = state.evidence.cusum.max(axis=1)
+    since = moved.since if seen.at is not None else None
     if clear.any():
-        strength = state.evidence.cusum.max(axis=1)
-        since = moved.since if seen.at is not None else None
         findings = _findings(plan, np.where(clear, strength, -np.inf), effect, since)
         latch = Latch(
             since=seen.at,
@@ -126,11 +131,11 @@ def _settle(
             evidence=state.pending_evidence,
             columns=findings,
         )
-        return replace(_accept(plan, state), alarms=state.alarms + 1), latch
+        return replace(_accept(plan, state), alarms=state.alarms + 1), latch, ()
     small = (np.maximum(np.abs(effect.low), np.abs(effect.high)) < plan.rule.min_effect)[state.pending].all()
     if small or state.pending_age >= _PATIENCE_BATCHES:
-        return _accept(plan, state), None
-    return replace(state, pending_age=state.pending_age + 1), None
+        return _accept(plan, state), None, _findings(plan, np.where(state.pending, strength, -np.inf), effect, since)
+    return replace(state, pending_age=state.pending_age + 1), None, ()
 
 
 def _accept(plan: Plan, state: DetectorState) -> DetectorState:

@@ -30,7 +30,10 @@ _ANCHOR_ERRORS = 2.0  # a level that may not be relearnt moves within this many 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Arrays have the shape (S,). `partner` is the location stream of a spread stream's column, −1 for others."""
+    """Arrays have the shape (S,). `partner` is the location stream of a spread stream's column, −1 for others.
+
+    `fingerprint` changes when a stored state no longer fits: other streams, or another layout of the regressors.
+    """
 
     streams: StreamSet
     rule: WatchRule
@@ -40,6 +43,7 @@ class Plan:
     anchor_rows: Array
     partner: npt.NDArray[np.intp]
     column: npt.NDArray[np.intp]
+    fingerprint: str
 
     @classmethod
     def of(cls, streams: StreamSet, rule: WatchRule) -> Plan:
@@ -57,21 +61,8 @@ class Plan:
                 [location.get(s.column, -1) if s.measure is Measure.SPREAD else -1 for s in each], dtype=np.intp
             ),
             column=np.array([names[s.column] for s in each], dtype=np.intp),
+            fingerprint=_fingerprint(streams, rule),
         )
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when a stored state no longer fits: other streams, or another layout of the regressors."""
-        layout = [
-            [asdict(s) for s in self.streams.streams],
-            [asdict(g) for g in self.streams.guards],
-            [self.rule.season, self.rule.mode, self.rule.lags, self.rule.two_sided, self.rule.window],
-        ]
-        return hashlib.blake2b(json.dumps(layout).encode(), digest_size=16).hexdigest()
-
-    @property
-    def regressors(self) -> int:
-        return len(self._prior(1.0)[0]) if len(self.variance) else 1
 
     @property
     def components(self) -> int:
@@ -139,3 +130,12 @@ class Plan:
         if self._has_curve:
             columns.append(np.full((streams, _CURVE), _CURVE_PRIOR))
         return np.concatenate(columns, axis=1)
+
+
+def _fingerprint(streams: StreamSet, rule: WatchRule) -> str:
+    layout = [
+        [asdict(s) for s in streams.streams],
+        [asdict(g) for g in streams.guards],
+        [rule.season, rule.mode, rule.lags, rule.two_sided, rule.window],
+    ]
+    return hashlib.blake2b(json.dumps(layout).encode(), digest_size=16).hexdigest()

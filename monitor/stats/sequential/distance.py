@@ -1,7 +1,8 @@
 """How far the mean of the last batches is from a fixed origin, with an interval that knows that batches are dependent.
 
 The dispersion between batches and its lag-one autocorrelation come from all complete blocks of batches so far, each
-about its own mean: a lasting shift touches one block only. Shapes: S streams; L batches per block.
+about its own mean: a lasting shift touches one block only, and no block counts for more than four of the usual ones.
+Shapes: S streams; L batches per block.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from scipy import special
 from monitor.stats.sequential.regression import Array
 
 _LARGEST_AUTOCORRELATION = 0.95
+_LARGEST_BLOCK = 4.0  # squares of a block, in usual ones: a shift within it says nothing about ordinary dispersion
+_FEWEST_BLOCKS = 3  # before "usual" means anything
 _FEWEST = 3  # batches in the window, and in a block whose autocorrelation can be corrected
 
 
@@ -33,9 +36,13 @@ class Dispersion:
         """Add a block, shape (L, S); a stream with a gap in it (NaN) is left out."""
         use = np.isfinite(block).all(axis=0)
         gap = np.where(use, block - np.where(use, block, 0.0).mean(axis=0), 0.0)
+        squares = np.square(gap).sum(axis=0)
+        usual = self.squares / np.maximum(self.blocks, 1.0)
+        bounded = (self.blocks >= _FEWEST_BLOCKS) & (usual > 0) & (squares > _LARGEST_BLOCK * usual)
+        weight = np.where(bounded, _LARGEST_BLOCK * usual / np.where(squares > 0, squares, 1.0), 1.0)
         return Dispersion(
-            squares=self.squares + np.square(gap).sum(axis=0),
-            products=self.products + (gap[1:] * gap[:-1]).sum(axis=0),
+            squares=self.squares + weight * squares,
+            products=self.products + weight * (gap[1:] * gap[:-1]).sum(axis=0),
             blocks=self.blocks + use,
         )
 

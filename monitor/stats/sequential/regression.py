@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 _FEWEST_DOF = 4.0  # residuals that the scale must rest on before a stream is judged
 _WIDEST_LEVERAGE = 50.0  # beyond it the prediction rests on the prior: the observation teaches, but is not judged
-_WINSOR_Z = 4.0  # an innovation teaches as if it were at most this many normal standard deviations
+_WINSOR_Z = 3.0  # an innovation teaches as if it were at most this many normal standard deviations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
 def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression, Array]:
     """Return what is known after the batch, and the values as they were learnt, shape (S,), NaN where there was none.
 
-    A judged innovation is winsorised at four normal standard deviations, so that one extraordinary day is not carried
+    A judged innovation is winsorised at three normal standard deviations, so that one extraordinary day is not carried
     into the lags and coefficients of the days after it. An observation whose prediction rests on the prior only
     moves the coefficients: it says nothing about σ.
     """
