@@ -14,10 +14,10 @@ from time import monotonic, sleep
 import numpy as np
 import psutil
 import pytest
-from monitor.domain.model_reference import ModelReference
 
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.bootstrap import open_application
+from monitor.domain.model_reference import ModelReference
 from monitor.domain.version import Alias
 from tests.support.project import Project
 
