@@ -18,6 +18,7 @@ from monitor.stats.sequential.regression import Array, Mask
 _RATE = 0.1  # of the exponential sum: a memory of about ten batches
 _HELD_BACK = 10  # batches
 _PRIOR_BATCHES = 100.0  # that the prior value 1 counts for
+_SMALLEST = 1.05  # coefficients that are estimated leave a little autocorrelation even to the best of regressions
 _LARGEST = 16.0  # one span, at most: a change must not teach that large spans are ordinary
 
 
@@ -36,8 +37,8 @@ class LongRun:
         return cls(running=np.zeros(streams), squares=np.zeros(streams), count=np.zeros(streams), recent=recent)
 
     def variance(self) -> Array:
-        """At least 1, which is what independent scores have."""
-        return np.maximum(1.0, (_PRIOR_BATCHES + self.squares) / (_PRIOR_BATCHES + self.count))
+        """At least 1.05; independent scores have 1."""
+        return np.maximum(_SMALLEST, (_PRIOR_BATCHES + self.squares) / (_PRIOR_BATCHES + self.count))
 
     def add(self, z: Array, judged: Mask) -> LongRun:
         running = np.where(judged, (1.0 - _RATE) * self.running + z, self.running)
