@@ -82,7 +82,7 @@ def _see(
     taken = any(e.name == delivery.name for e in entries)
     name = f"{delivery.name}~{fingerprint[:8]}" if taken else delivery.name
     entry = rt.store.see(rt.name, kind, replace(delivery, name=name), fingerprint)
-    if original is not None:
+    if original is not None and not _was_empty(rt, original):
         reason = f"same content as {original.locator}"
         return _settle(rt, entry, DeliveryState.DUPLICATE, f"{kind.value}_duplicate", reason)
     if earlier is not None and kind is DeliveryKind.BATCH:
@@ -92,6 +92,12 @@ def _see(
         if stale.locator == delivery.locator and stale.state not in _SETTLED:
             _settle(rt, stale, DeliveryState.REPLACED, "batch_replaced", "replaced before it was judged")
     return entry
+
+
+def _was_empty(rt: Runtime, original: LedgerEntry) -> bool:
+    """Did it hold no rows? Then equal content says nothing: every empty hour looks like every other."""
+    record = rt.store.record(rt.name, original.name) if original.kind is DeliveryKind.BATCH else None
+    return record is not None and record["rows"] + record["quarantined"] == 0
 
 
 def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, event: str, reason: str) -> LedgerEntry:
