@@ -49,6 +49,7 @@ def _run(console: Console, config: Path, every: float) -> None:
     from monitor.demo.feeder import Folder
     from monitor.demo.feeding import Feeder
     from monitor.demo.story import Story, ToldLog
+    from monitor.demo.terminal import Terminal
 
     settings, deployment = load_settings(config), load_deployment(config / "deployments" / f"{_DEPLOYMENT}.yaml")
     if deployment.training is None:
@@ -56,7 +57,8 @@ def _run(console: Console, config: Path, every: float) -> None:
     folder = settings.path(deployment.training.path).parent
     Folder(folder).prepare(datetime.now(UTC))
 
-    story = Story(console, _DEPLOYMENT, deployment.performance.metric, clock=now_utc)
+    terminal = Terminal(console, now_utc)
+    story = Story(terminal, _DEPLOYMENT, deployment.performance.metric)
     with (folder / "daemon.log").open("a", encoding="utf-8") as log_file:
         log = ToldLog(configure("json", settings.log.level, stream=log_file), story)
         app = open_application(config, names=[_DEPLOYMENT], log=log)
@@ -67,7 +69,7 @@ def _run(console: Console, config: Path, every: float) -> None:
                 _tell_where_it_stands(app, story)
                 app.run(_serving(story, folder / "daemon.log"), listener=story.listener)
         finally:
-            story.close()
+            terminal.end_progress()
             app.close()
 
 

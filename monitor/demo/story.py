@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from monitor.app.advance import Listener
-from monitor.app.ports import Clock, Log, Store
+from monitor.app.ports import Log, Store
 from monitor.app.retrain_model import Attempt
+from monitor.demo.terminal import FEEDER, Terminal
 from monitor.domain.record import BatchRecord
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
@@ -33,11 +30,9 @@ class _Level:
 class Story:
     """Tells what a daemon's listener and log say about one deployment. Lines may come from any thread."""
 
-    def __init__(self, console: Console, deployment: str, metric: str, *, clock: Clock) -> None:
-        self._console, self._deployment, self._metric, self._clock = console, deployment, metric, clock
-        self._begin = clock()
-        self._lock = threading.Lock()
-        self._bar: tuple[Progress, TaskID] | None = None
+    def __init__(self, terminal: Terminal, deployment: str, metric: str) -> None:
+        self._terminal, self._deployment, self._metric = terminal, deployment, metric
+        self.say = terminal.say
         self._told: set[str] = set()  # batches whose accuracy was told
         self._healthy: _Level | None = None  # of the last batch whose performance was judged ok
         self._last: _Level | None = None
@@ -59,17 +54,7 @@ class Story:
 
     @property
     def listener(self) -> Listener:
-        return Listener(record=self._on_record, attempt=self._on_attempt, progress=self._on_progress)
-
-    def say(self, who: str, text: str | Text, *, style: str = "") -> None:
-        """Print one line: time since the start, who speaks, what."""
-        seconds = int((self._clock() - self._begin) / timedelta(seconds=1))
-        line = Text(f"{seconds // 60:3}:{seconds % 60:02}  ", style="dim")
-        line.append(f"{who:<9}", style="yellow" if who == "feeder:" else "bold")
-        line.append_text(text if isinstance(text, Text) else Text(text, style=style))
-        with self._lock:
-            self._console.print(line, soft_wrap=True)
-            self._console.file.flush()  # a daemon that ends at its deadline takes what is buffered with it
+        return Listener(record=self._on_record, attempt=self._on_attempt, progress=self._terminal.progress)
 
     def log_event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """Hear what the daemon logs."""
@@ -94,7 +79,7 @@ class Story:
     def feeder(self, line: str) -> None:
         """Pass on what the feeder says, marked as not being the monitor's knowledge."""
         self._tell_first_version()
-        self.say("feeder:", line, style="yellow")
+        self.say(FEEDER, line, style="yellow")
 
     def _on_record(self, record: BatchRecord) -> None:
         self._tell_first_version()
@@ -170,7 +155,7 @@ class Story:
             self.deployed()
 
     def _on_attempt(self, attempt: Attempt) -> None:
-        self._close_bar()
+        self._terminal.end_progress()
         promoted = attempt.version is not None
         style = "bold green" if promoted else "bold yellow"
         what = (
@@ -183,33 +168,6 @@ class Story:
             old, new = attempt.metrics["champion"], attempt.metrics[attempt.chosen]
             numbers = f"{old:.3f} → {new:.3f}, before the refit"
             self.say("", f"  {self._metric} on the {attempt.held_out} newest labelled images: {numbers}")
-
-    def _on_progress(self, share: float, what: str) -> None:
-        if not self._console.is_terminal:
-            return
-        if self._bar is None:
-            columns = (
-                TextColumn("       training "),
-                BarColumn(30),
-                TaskProgressColumn(),
-                TextColumn("{task.description}"),
-            )
-            bar = Progress(*columns, console=self._console, transient=True)
-            bar.start()
-            self._bar = bar, bar.add_task(what, total=1.0)
-        bar, task = self._bar
-        bar.update(task, completed=share, description=what)
-        if share >= 1:
-            self._close_bar()
-
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar[0].stop()
-            self._bar = None
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._close_bar()
 
 
 class ToldLog:
