@@ -110,7 +110,7 @@ def _remember(
     memory = RetrainMemory.load(rt.store, rt.name)
     if built is not None:
         attempt = replace(attempt, version=built.version)
-    if not attempt.dry_run or memory.pending is not None:
+    if not (attempt.dry_run and attempt.trigger is Trigger.OPERATOR):  # a look by hand changes nothing but the journal
         memory = replace(
             memory,
             policy=attempted(memory.policy, now, promoted=built is not None, alarm=_open_alarm(rt)),
