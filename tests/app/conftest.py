@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from monitor.adapters.safe_names import safe_name
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind, LedgerEntry
 from tests.support.project import Project
@@ -58,7 +59,7 @@ class Bench:
         return rows
 
     def quarantine_file(self, delivery: str) -> Path:
-        return self.project.folder / "var" / "collected" / "tiny" / "quarantine" / f"{delivery}.parquet"
+        return self.project.folder / "var" / "collected" / "tiny" / "quarantine" / f"{safe_name(delivery)}.parquet"
 
     def collected_ids(self, batch: str) -> list[str]:
         ids: list[str] = self.app.runtime("tiny").collected.ids(batch).to_pylist()
