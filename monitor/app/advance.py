@@ -34,9 +34,11 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
     """Judge all waiting batches in event order, join labels, and make the attempts that are decided.
 
     The policy's clock is the end of the batch's window, so a backlog ends exactly as it would have live. The caller
-    holds the lease. Raises what `check_batch` and `retrain` raise; what was recorded before stays.
+    holds the lease. Raises what `check_batch` and `retrain` raise; what was recorded before stays. A file that cannot
+    be read stops no other: its SourceError is raised at the end.
     """
     now = rt.clock()
+    rt.unreadable.clear()
     champion = ensure_champion(rt, listener.progress)
     stage_labels(rt, now)
     records: list[BatchRecord] = []
@@ -51,6 +53,8 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
         _make_pending_attempt(rt, listener)
     champion = rt.champion() or champion
     restate_windows(rt, champion, now)
+    if rt.unreadable:
+        raise rt.unreadable[0]
     return records
 
 

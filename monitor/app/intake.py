@@ -55,12 +55,13 @@ def _enter(
         unchanged = next((e for e in same_file if (e.size, e.modified) == (delivery.size, delivery.modified)), None)
         if unchanged is not None and unchanged.state in _SETTLED:
             continue
-        if not source.is_complete(delivery, now=now):
-            continue
         try:
+            if not source.is_complete(delivery, now=now):
+                continue
             entry = _see(rt, kind, delivery, source.fingerprint(delivery), entries)
         except SourceError as exc:
             rt.log.warning("delivery_unreadable", deployment=rt.name, delivery=delivery.name, error=str(exc))
+            rt.unreadable.append(exc)
             continue
         if entry not in entries:
             entries.append(entry)

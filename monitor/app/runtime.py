@@ -30,7 +30,7 @@ from monitor.config import Deployment, Settings
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias
-from monitor.errors import BusyError
+from monitor.errors import BusyError, SourceError
 
 _SLACK = timedelta(minutes=5)
 _ASK_AGAIN_SECONDS = 0.2
@@ -73,6 +73,7 @@ class Runtime:
     owner: str
     collected: CollectedData = field(init=False)
     book: LabelBook = field(init=False)
+    unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
     _generation: bytes = b""
