@@ -52,9 +52,9 @@ def test_a_training_file_that_is_not_there(tmp_path):
     project = Project.create(tmp_path, changes=OFF)
     name = project.add_batch()
     (tmp_path / "training.parquet").rename(tmp_path / "away.parquet")
-    with open_application(project.config) as app:
-        with pytest.raises(SourceError, match=r"training\.parquet: no such file or folder.*`training\.path`"):
-            app.once()
+    told = r"training\.parquet: no such file or folder.*`training\.path`"
+    with open_application(project.config) as app, pytest.raises(SourceError, match=told):
+        app.once()
     (tmp_path / "away.parquet").rename(tmp_path / "training.parquet")
     assert settled(project) == {name: 1.0}
 

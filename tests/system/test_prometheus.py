@@ -1,0 +1,107 @@
+"""A real Prometheus scrapes the real daemon."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.project import Project
+from tests.system.test_daemon import OFF, Running, recorded, until
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def answers(url: str) -> bool:
+    try:
+        get(url)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address, after three batches were judged."""
+    project = Project.create(tmp_path_factory.mktemp("scraped") / "project", changes=OFF)
+    names = [project.add_batch() for _ in range(3)]
+    running = Running(project)
+    try:
+        address = str(running.wait_for("started")["address"])
+        until(lambda: (project.folder / "var" / "monitor.db").exists() and recorded(project) == names)
+        yield address
+    finally:
+        running.process.terminate()
+        running.process.wait()
+
+
+@pytest.fixture
+def query(prometheus: Path, daemon: str, tmp_path: Path) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+    """Ask a Prometheus that scrapes the daemon every second."""
+    scrape = {
+        "job_name": "monitor",
+        "scrape_interval": "1s",
+        "static_configs": [{"targets": [daemon.removeprefix("http://")]}],
+    }
+    config = tmp_path / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [
+        str(prometheus),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+        f"--web.listen-address={address}",
+    ]
+    with (tmp_path / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        until(lambda: process.poll() is not None or answers(f"http://{address}/-/ready"))
+
+        def ask(expression: str) -> list[dict[str, Any]]:
+            body = json.loads(get(f"http://{address}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"))
+            result: list[dict[str, Any]] = body["data"]["result"]
+            return result
+
+        yield ask
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_metrics_are_well_formed(daemon, promtool):
+    done = subprocess.run(
+        [str(promtool), "check", "metrics"], input=get(f"{daemon}/metrics"), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_it_is_healthy_and_ready(daemon):
+    assert get(f"{daemon}/-/healthy") == "healthy\n"
+    assert get(f"{daemon}/-/ready") == "ready\n"
+
+
+def test_a_query_returns_the_verdicts(query):
+    until(lambda: query('up{job="monitor"} == 1'))
+    until(lambda: query("monitor_verdict"))
+    now = query('monitor_verdict{deployment="tiny", verdict="ok"} == 1')
+    assert {"inputs", "predictions", "labels"} <= {series["metric"]["channel"] for series in now}
+    (counted,) = query('sum(monitor_batches_total{deployment="tiny"})')
+    assert float(counted["value"][1]) == 3
+    (rows,) = query('monitor_rows_total{deployment="tiny"}')
+    assert float(rows["value"][1]) == 360
