@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_PROCESSES ?= 2
+# Most of what is installed is never imported: compiling it all would take longer than the rest.
+PIP_OPTIONS := --no-compile --disable-pip-version-check
 
 CHECKED := monitor models tests $(wildcard benchmarks)
 
@@ -43,6 +45,6 @@ clean: ## remove caches and build files; .venv and var/ (history, models, demo d
 # torch goes first and pinned: left to itself pip resolves it to gigabytes of CUDA wheels.
 $(READY): pyproject.toml constraints.txt
 	@[ -x $(BIN)/pip ] || { python=$$(tools/find-python) && "$$python" -m venv $(VENV); }
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[test]'
 	@touch $@
