@@ -173,10 +173,17 @@ class GateConfig(_Part):
 
 
 class ReportsConfig(_Part):
+    """`reports: on_drift` is short for `reports: {when: on_drift}`."""
+
     when: Literal["never", "on_drift", "always"] = "never"
     keep: int = Field(default=20, ge=1)
     max_rows: int = Field(default=20_000, ge=100)  # sampled: a report of more rows takes minutes and gigabytes
     timeout: Duration = timedelta(minutes=5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, plain: Any) -> Any:
+        return {"when": plain} if isinstance(plain, str) else plain
 
 
 class Deployment(_Part):
