@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.stats.sequential.regression import Array
+from monitor.stats.sequential.regression import Array, Mask
 
 _SPANS = (7, 28)  # batches that the two lagged means look back
 _KEPT = 32  # a few more than the longest span, for batches that come late
@@ -51,6 +51,17 @@ class History:
     def undated(self) -> History:
         """One batch before all time, holding the means: what is known when the order of the batches means nothing."""
         return History(times=np.full(1, -np.inf), values=_mean(self.values)[None, :])
+
+    def moved(self, streams: Mask, since: Array, level: Array) -> History:
+        """As if some streams had always been at their new level: what came before `since` is shifted there.
+
+        What came since may have been winsorised and becomes the level itself. All of shape (S,).
+        """
+        old = self.times[:, None] < since
+        before = _mean(np.where(old, self.values, np.nan))
+        shifted = np.where(old, self.values + (level - before), np.where(np.isfinite(self.values), level, np.nan))
+        known = streams & np.isfinite(level) & np.isfinite(before)
+        return History(times=self.times, values=np.where(known, shifted, self.values))
 
     def add(self, at: float, values: Array) -> History:
         """Insert a batch where its time belongs; only the newest are kept."""

@@ -131,15 +131,19 @@ def _settle(
             evidence=state.pending_evidence,
             columns=findings,
         )
-        return replace(_accept(plan, state), alarms=state.alarms + 1), latch, ()
+        return replace(_accept(plan, state, moved.since), alarms=state.alarms + 1), latch, ()
     small = (np.maximum(np.abs(effect.low), np.abs(effect.high)) < plan.rule.min_effect)[state.pending].all()
     if small or state.pending_age >= _PATIENCE_BATCHES:
-        return _accept(plan, state), None, _findings(plan, np.where(state.pending, strength, -np.inf), effect, since)
+        named = _findings(plan, np.where(state.pending, strength, -np.inf), effect, since)
+        return _accept(plan, state, moved.since), None, named
     return replace(state, pending_age=state.pending_age + 1), None, ()
 
 
-def _accept(plan: Plan, state: DetectorState) -> DetectorState:
-    """The regression learns the new level of every stream of the columns that moved; their evidence starts anew."""
+def _accept(plan: Plan, state: DetectorState, since: Array) -> DetectorState:
+    """The regression learns the new level of every stream of the columns that moved; their evidence starts anew.
+
+    The lags move to the new level at once: otherwise the change would come back, reversed, as they fill up.
+    """
     moved = np.isin(plan.column, plan.column[state.pending])
     free = moved & (plan.anchor_rows == 0)
     keep = ~moved[:, None]
@@ -153,11 +157,21 @@ def _accept(plan: Plan, state: DetectorState) -> DetectorState:
     return replace(
         state,
         regression=reopen(state.regression, free, _REOPENED),
+        history=state.history.moved(state.pending & free, since, _level_since(state, since)),
         evidence=kept,
         longrun=state.longrun.forget(moved),
         pending=np.zeros_like(state.pending),
         pending_age=0,
     )
+
+
+def _level_since(state: DetectorState, since: Array) -> Array:
+    """Mean of the trailing values that came since a time per stream, shape (S,)."""
+    times = state.history.times[-len(state.trail) :]
+    trail = state.trail[-len(times) :]
+    recent = np.isfinite(trail) & (times[:, None] >= since)
+    total = np.where(recent, trail, 0.0).sum(axis=0)
+    return np.where(recent.any(axis=0), total / np.maximum(recent.sum(axis=0), 1), np.nan)
 
 
 def _findings(plan: Plan, strength: Array, effect: _Effect, since: Array | None) -> tuple[ColumnFinding, ...]:

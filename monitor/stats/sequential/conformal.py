@@ -12,6 +12,7 @@ import numpy as np
 from monitor.stats.sequential.regression import Array, Mask
 
 _REMEMBERED = 256
+_HELD_BACK = 10
 _CANCELS = -1e-4  # ln p above which the calibrator's quotient cancels
 
 
@@ -28,9 +29,15 @@ class Ranks:
 
 
 def p_values(ranks: Ranks, size: Array) -> Array:
-    """Share of the remembered sizes, the new one included, that are at least as large, shape (S,)."""
-    known = np.isfinite(ranks.sizes).sum(axis=1)
-    larger = (ranks.sizes >= size[:, None]).sum(axis=1)
+    """Share of the remembered sizes, the new one included, that are at least as large, shape (S,).
+
+    The newest ten are held back (a quarter of a short memory): a change must not make itself ordinary.
+    """
+    length = ranks.sizes.shape[1]
+    age = (ranks.count[:, None].astype(np.intp) - 1 - np.arange(length)) % length
+    counted = np.isfinite(ranks.sizes) & (age >= min(_HELD_BACK, length // 4))
+    known = counted.sum(axis=1)
+    larger = (counted & (ranks.sizes >= size[:, None])).sum(axis=1)
     return np.asarray((larger + 1.0) / (known + 1.0))
 
 

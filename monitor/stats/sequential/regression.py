@@ -22,6 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 _FEWEST_DOF = 4.0  # residuals that the scale must rest on before a stream is judged
 _WIDEST_LEVERAGE = 50.0  # beyond it the prediction rests on the prior: the observation teaches, but is not judged
+_LONGEST_INCIDENT = 2.0  # batches out of line in one direction; more are a new level
 _WINSOR_Z = 3.0  # an innovation teaches as if it were at most this many normal standard deviations
 
 
@@ -40,6 +41,7 @@ class Regression:
     root: Array  # (S, p, p)
     squares: Array  # (S,) sum of squared standardised recursive residuals
     dof: Array  # (S,) how many there are
+    clipped: Array  # (S,) winsorised errors running, with their sign
 
     @classmethod
     def start(cls, prior: Array) -> Regression:
@@ -47,7 +49,13 @@ class Regression:
         streams, p = prior.shape
         root = np.zeros((streams, p, p))
         root[:, np.arange(p), np.arange(p)] = np.sqrt(prior)
-        return cls(theta=np.zeros((streams, p)), root=root, squares=np.zeros(streams), dof=np.zeros(streams))
+        return cls(
+            theta=np.zeros((streams, p)),
+            root=root,
+            squares=np.zeros(streams),
+            dof=np.zeros(streams),
+            clipped=np.zeros(streams),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +111,16 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
 def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression, Array]:
     """Return what is known after the batch, and the values as they were learnt, shape (S,), NaN where there was none.
 
-    A judged innovation is winsorised at three normal standard deviations, so that one extraordinary day is not carried
-    into the lags and coefficients of the days after it. An observation whose prediction rests on the prior only
+    A judged innovation is winsorised at three normal standard deviations, so that an extraordinary day or two are not
+    carried into the lags and coefficients of the days after; a third one in the same direction is a new level, and is
+    learnt as it is. An observation whose prediction rests on the prior only
     moves the coefficients: it says nothing about σ.
     """
     limit = _winsor_limit(seen.dof) * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
-    error = np.where(seen.judged, np.clip(seen.error, -limit, limit), seen.error)
+    extreme = np.where(seen.judged & (np.abs(seen.error) > limit), np.sign(seen.error), 0.0)
+    running = np.where(extreme * model.clipped > 0, model.clipped + extreme, extreme)
+    bounded = seen.judged & (np.abs(running) <= _LONGEST_INCIDENT)
+    error = np.where(bounded, np.clip(seen.error, -limit, limit), seen.error)
     total = np.where(seen.seen, seen.variance_ratio, np.inf)
     gain = np.einsum("spq,sq->sp", model.root, seen.root_x)
     shrink = seen.root_x / (total + np.sqrt(ratio * total))[:, None]
@@ -119,6 +131,7 @@ def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression,
         root=model.root - gain[:, :, None] * shrink[:, None, :],
         squares=model.squares + squares,
         dof=model.dof + counts,
+        clipped=np.where(seen.seen, running, model.clipped),
     )
     return after, np.where(seen.seen, seen.predicted + error, np.nan)
 

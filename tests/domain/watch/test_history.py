@@ -57,3 +57,22 @@ def test_the_interval_is_the_usual_gap():
 def test_a_stream_without_a_value_has_the_one_before():
     history = History.start(2).add(0.0, np.array([1.0, 5.0])).add(DAY, np.array([2.0, np.nan]))
     assert np.allclose(history.lags(2 * DAY, DAY)[:, 0], [2.0, 5.0])
+
+
+def test_a_stream_that_moved_has_its_past_at_the_new_level():
+    history = of_days(np.array([*np.sin(np.arange(30.0)), 3.0, 5.0]))
+    history = History(times=history.times, values=np.repeat(history.values, 2, axis=1))
+    moved = history.moved(np.array([True, False]), np.full(2, 30 * DAY), np.full(2, 10.0))
+    lags = moved.lags(32 * DAY, DAY)
+    assert np.allclose(lags[0], 10.0, atol=0.3)
+    assert np.array_equal(lags[1], history.lags(32 * DAY, DAY)[1])
+    assert np.isclose(moved.values[:30, 0].std(), history.values[:30, 0].std())  # shifted as it was
+
+
+def test_undated_batches_are_one_mean_before_all_time():
+    history = of_days([1.0, 2.0, 6.0]).undated()
+    assert history.interval() is None
+    assert np.allclose(history.lags(0.0, None), 3.0)
+    later = history.add(1e9, np.array([5.0])).add(1e9 + DAY, np.array([7.0]))
+    assert later.interval() == DAY
+    assert np.allclose(later.lags(1e9 + 2 * DAY, None), [7.0, 6.0, 6.0])

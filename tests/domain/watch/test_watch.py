@@ -233,3 +233,25 @@ def test_distance_is_a_state_that_comes_and_goes():
     assert 3 <= first - 10 + 1 <= 10
     assert 33 <= last <= 42
     assert all(beyond[first:35])
+
+
+def test_a_step_that_lasts_is_one_alarm_and_the_step_back_another():
+    """A column that is the same for every row of a day and for weeks on end, such as a season."""
+    rng = np.random.default_rng(17)
+    schema = Schema(features={"season": "categorical", "x": "numeric"})
+
+    def rows(t):
+        return {"season": np.repeat("ab"[t // 45 % 2], 200), "x": rng.standard_normal(200)}
+
+    days = [rows(t) for t in range(120)]
+    reference = Reference.fit({c: np.concatenate([d[c] for d in days]) for c in schema.features}, schema)
+    watch = Watch(reference, season="weekday")
+    watch.warm_up((day(t), reference.profile(d)) for t, d in enumerate(days))
+    raised = []
+    for t in range(120, 400):
+        if watch.update(reference.profile(rows(t)), day(t)).raised:
+            raised.append(t)
+            watch.acknowledge()
+    steps = range(135, 400, 45)
+    assert len(raised) <= len(steps)
+    assert all(any(0 <= t - step < 10 for step in steps) for t in raised)

@@ -131,3 +131,14 @@ def test_normal_scores_are_odd_and_agree_with_the_distribution(t, dof):
     z = normal_score(np.array([t, -t]), np.array([dof, dof]))
     assert z[0] == -z[1]
     assert np.isclose(stats.norm.logsf(abs(z[0])), stats.t.logsf(abs(t), dof), rtol=1e-6, atol=1e-9)
+
+
+def test_a_third_extraordinary_day_in_a_row_is_a_new_level():
+    rng = np.random.default_rng(8)
+    y = rng.normal(size=104)
+    y[100:] += 50.0
+    x = np.ones((104, 1))
+    model, _steps = follow(Regression.start(np.full((1, 1), DIFFUSE)), x[:102], y[:102])
+    assert abs(model.theta[0, 0]) < 0.3
+    after, _ = follow(model, x[102:], y[102:])
+    assert after.theta[0, 0] > 0.8  # two days of 50 among 104, in full
