@@ -9,21 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.stats.ecdf import Ecdf
-from monitor.stats.merge_count import Counts, count_at
+from monitor.stats.merge_count import Counts
 from monitor.stats.moments import Moments
+from monitor.stats.point_index import PointIndex
 
 Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumericReference:
-    """`ecdf` of all values that are not missing, infinities included; `finite` are the moments of the finite ones."""
+    """`ecdf` of all values that are not missing, infinities included; `finite` are the moments of the finite ones.
+
+    `index` is made from the points of `ecdf`, to count other values between them.
+    """
 
     ecdf: Ecdf
     missing: int
     negative_infinities: int
     positive_infinities: int
     finite: Moments
+    index: PointIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", PointIndex.of(self.ecdf.points))
 
     @classmethod
     def of(cls, values: Values) -> NumericReference:
@@ -75,21 +83,23 @@ class NumericProfile:
 
     @classmethod
     def of(cls, values: Values, ref: NumericReference) -> NumericProfile:
-        """`values` shape (n,); NaN is missing. One sort."""
-        held, finite = _sorted_values(values)
-        below, upto = count_at(ref.ecdf.points, held)
-        leading = _leading_infinities(held)
+        """`values` shape (n,), in any order; NaN is missing."""
+        held, finite = _held_values(values)
+        below, upto = ref.index.count(held)
+        negative = int((held == -math.inf).sum()) if finite.size < held.size else 0
+        minimum = float(finite.min()) if finite.size else math.inf
+        maximum = float(finite.max()) if finite.size else -math.inf
         return cls(
             below=below,
             upto=upto,
             n=held.size,
             missing=values.size - held.size,
-            negative_infinities=leading,
-            positive_infinities=held.size - finite.size - leading,
+            negative_infinities=negative,
+            positive_infinities=held.size - finite.size - negative,
             moments=Moments.of_finite(finite),
-            minimum=float(finite[0]) if finite.size else math.inf,
-            maximum=float(finite[-1]) if finite.size else -math.inf,
-            outside=_outside(finite, *ref.finite_range()),
+            minimum=minimum,
+            maximum=maximum,
+            outside=_outside(finite, minimum, maximum, *ref.finite_range()),
         )
 
     def merge(self, other: NumericProfile) -> NumericProfile:
@@ -127,14 +137,23 @@ def _leading_infinities(held: Values) -> int:
     return int(held.searchsorted(-math.inf, side="right")) if held.size and held[0] == -math.inf else 0
 
 
-def _outside(finite: Values, low: float, high: float) -> float:
-    """Σ distance to [low, high] of sorted finite values."""
+def _held_values(values: Values) -> tuple[Values, Values]:
+    """All values that are not NaN, and the finite ones; no copy when that is all of them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(np.add.reduce(values)):  # a sum with NaN or infinity is neither
+            return values, values
+    held = values[~np.isnan(values)]
+    return held, held[np.isfinite(held)]
+
+
+def _outside(finite: Values, minimum: float, maximum: float, low: float, high: float) -> float:
+    """Σ distance to [low, high] of finite values."""
     if low > high or finite.size == 0:
         return 0.0
     total = 0.0
     with np.errstate(over="ignore"):
-        if finite[0] < low:
-            total += float((low - finite[: finite.searchsorted(low)]).sum())
-        if finite[-1] > high:
-            total += float((finite[finite.searchsorted(high) :] - high).sum())
+        if minimum < low:
+            total += float((low - finite[finite < low]).sum())
+        if maximum > high:
+            total += float((finite[finite > high] - high).sum())
     return total
