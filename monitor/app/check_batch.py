@@ -122,8 +122,9 @@ def _record(
     detector: DetectorMemory,
 ) -> BatchRecord:
     """Join the labels that are due, decide, and write everything in one transaction."""
-    clock = max(item.window.end, rt.latest or item.window.end)
-    detector = seen.memory if isinstance(seen, Judged) else detector
+    clock, judged = rt.latest or item.window.end, isinstance(seen, Judged)
+    if isinstance(seen, Judged):  # what cannot be judged may have no true place in event time: it moves no clock
+        clock, detector = max(clock, item.window.end), seen.memory
     with watch.stage("labels"):
         restated = restate(rt, clock, champion, detector, current=draft.to_dict())
     memory, decided = decide_next(
@@ -131,7 +132,7 @@ def _record(
         RetrainMemory.load(rt.store, rt.name),
         restated.memory,
         now=clock,
-        judged=isinstance(seen, Judged),
+        judged=judged,
         window_rows=champion.bundle.manifest.window_rows,
     )
     record = replace(
@@ -150,7 +151,8 @@ def _record(
         body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
         _settle(tx, item, seen)
-    rt.latest = clock
+    if judged:
+        rt.latest = clock
     rt.revisions.update(restated.revisions)
     return record
 

@@ -140,7 +140,8 @@ class Runtime:
             if batch not in recorded:
                 self.collected.discard(batch)  # written, but the process died before it was recorded
         self.revisions = {record["batch"]: record.get("labels_revision", 0) for record in records}
-        self.latest = max((datetime.fromisoformat(record["window_end"]) for record in records), default=None)
+        scored = [record for record in records if record["model_version"] is not None]
+        self.latest = max((datetime.fromisoformat(record["window_end"]) for record in scored), default=None)
         self._generation = secrets.token_bytes(16)
         with self.store.transaction() as tx:
             tx.put_state(self.name, _GENERATION, self._generation)
