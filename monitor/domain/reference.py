@@ -140,7 +140,12 @@ class Reference:
         return cls(schema=schema, rows=header["rows"], columns=columns, reductions=reductions)
 
     def save(self, path: str | FilePath) -> None:
-        """Write one file, replacing what is there."""
+        """Write one file, replacing what is there.
+
+        Not atomic, as this layer only knows open files: what a crash leaves is refused by `load`, which holds the
+        content to its checksum. Who must keep the old file until the new one is whole writes `to_bytes` elsewhere and
+        renames, as the daemon does.
+        """
         with open(path, "wb") as file:
             file.write(self.to_bytes())
 
