@@ -107,7 +107,7 @@ def test_g_and_cramers_v_are_those_of_scipy(pair):
     theirs = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
     got = g_test(*pair, min_expected=0.0)
     assert got.statistic == pytest.approx(theirs.statistic, rel=1e-9, abs=1e-9)
-    assert got.p_value == pytest.approx(theirs.pvalue, abs=1e-9)
+    assert got.p_value == pytest.approx(theirs.pvalue, abs=1e-6)
     assert 0.0 <= got.effect <= 1.0
     assert cramers_v(*pair).statistic == pytest.approx(stats.contingency.association(table), abs=1e-9)
 

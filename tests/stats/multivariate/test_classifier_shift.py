@@ -31,9 +31,9 @@ def test_the_regression_is_that_of_sklearn(shift):
 def test_false_alarm_rate_is_at_most_its_level(columns, folds):
     rng = np.random.default_rng(5)
     groups = np.arange(columns)
-    p = [classifier_test(*shifted(rng, 60, 90, columns, 0.0), groups, rng, folds).result.p_value for _ in range(300)]
-    # For level 0.05 and 300 draws, at most 28 hits hold with probability > 0.999 (binomial).
-    assert int(np.sum(np.array(p) < 0.05)) <= 28
+    p = [classifier_test(*shifted(rng, 60, 90, columns, 0.0), groups, rng, folds).result.p_value for _ in range(150)]
+    # For level 0.05 and 150 draws, at most 17 hits hold with probability > 0.999 (binomial).
+    assert int(np.sum(np.array(p) < 0.05)) <= 17
 
 
 def test_power_attribution_and_effect():
