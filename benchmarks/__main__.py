@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.contenders import CONTENDERS
@@ -23,12 +24,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="timed calls after the first one")
     parser.add_argument("--budget", type=float, default=10, help="no further call after so many CPU seconds")
     parser.add_argument("--limit", type=float, default=900, help="seconds after which a contender is given up")
-    parser.add_argument("--name", default="speed", help="of the file in benchmarks/results")
+    parser.add_argument("--results", type=Path, default=speed.RESULTS, metavar="FOLDER", help="where the JSON goes")
+    parser.add_argument("--name", default="speed", help="of the JSON file")
     chosen = parser.parse_args(arguments[1:] if arguments[:1] == ["speed"] else arguments)
     works = chosen.work or speed.default_works(chosen.quick)
     labels = chosen.peer or speed.default_labels(chosen.quick)
     rows = speed.run(works, labels, chosen.repeats, chosen.budget, chosen.limit)
-    speed.save(rows, speed.RESULTS / f"{chosen.name}.json")
+    speed.save(rows, chosen.results / f"{chosen.name}.json")
     print(speed.table(rows))
 
 

@@ -61,6 +61,8 @@ def _status(key: str) -> int:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     out = os.fdopen(os.dup(1), "w")  # peers print
     os.dup2(2, 1)
     found = measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

@@ -37,7 +37,6 @@ def run(works: Sequence[str], labels: Sequence[str], repeats: int, budget: float
 
 
 def _measured(contender: Contender, work: str, repeats: int, budget: float, limit: float) -> dict[str, Any]:
-    core = max(os.sched_getaffinity(0))
     try:
         python = python_of(contender)
     except RuntimeError as exc:
@@ -46,11 +45,13 @@ def _measured(contender: Contender, work: str, repeats: int, budget: float, limi
     root = Path(__file__).parent.parent
     try:
         done = subprocess.run(
-            ["taskset", "-c", str(core), *command],
+            command,
             cwd=root,
             env={**os.environ, **_ONE_THREAD, "PYTHONPATH": str(root)},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            start_new_session=True,  # some peers meddle with the terminal
             timeout=limit,
             check=False,
         )
