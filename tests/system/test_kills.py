@@ -101,16 +101,14 @@ def check_everything(project: Project) -> None:
 
 def test_the_daemon_is_killed(project):
     rng = np.random.default_rng(1)
-    for kill in range(KILLS):
+    for _ in range(KILLS):
         with daemon(project) as process:
-            before = recorded(project)
-            if kill < KILLS - 1:
-                until(lambda before=before: recorded(project) > before or recorded(project) == BATCHES)
-            sleep(rng.uniform(0, 0.5))
+            sleep(rng.uniform(0.2, 4.0))  # from the first import to the middle of a batch or of a training run
             assert process.poll() is None
         if recorded(project) == project.batches:
             for _ in range(10):
                 project.add_batch()
+    assert recorded(project) > 0, "no kill came late enough to find the daemon at work"
     check_everything(project)
 
 
