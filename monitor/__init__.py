@@ -1,12 +1,13 @@
-"""Driftloop: data-drift monitoring of deployed models. `Schema` and `Reference` work without a daemon."""
+"""Driftloop: data-drift monitoring of deployed models. `Schema`, `Reference` and `Watch` work without a daemon."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monitor.domain.reference import Reference
     from monitor.domain.schema import Schema
+    from monitor.domain.watch.watch import Watch
 
-__all__ = ["Reference", "Schema"]
+__all__ = ["Reference", "Schema", "Watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from monitor.domain.reference import Reference
 
         return Reference
+    if name == "Watch":
+        from monitor.domain.watch.watch import Watch
+
+        return Watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
