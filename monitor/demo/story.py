@@ -42,6 +42,7 @@ class Story:
         self._decision = ""
         self._first_version: int | None = None  # deployed, and not yet told
         self._promoted: int | None = None
+        self._told_of: int | None = None  # the version whose first labels have been told of
         self.deployed: Callable[[], None] = lambda: None  # called when there is a first model
         self.recovered: Callable[[str], None] = lambda batch: None  # called with the batch that shows that it helped
 
@@ -133,10 +134,12 @@ class Story:
         self._last = level
 
     def _tell_recovery(self, before: _Level, now: _Level) -> None:
-        """Back means: at least half of what was lost has come back."""
-        self._before = None
+        """Back means: at least half of what was lost has come back, by this version or by a later one."""
         healthy = self._healthy or before
         back = now.accuracy > before.accuracy and now.accuracy >= (healthy.accuracy + before.accuracy) / 2
+        if not back and self._told_of == now.version:
+            return
+        self._told_of = now.version
         levels = " → ".join(
             f"{level.accuracy:.3f} (version {level.version}, {level.batch})"
             for level in dict.fromkeys((healthy, before, now))
@@ -145,11 +148,12 @@ class Story:
             "monitor", f"{self._metric}{' back' if back else ''}: {levels}", style="bold green" if back else "bold"
         )
         if back:
+            self._before = None
             self.recovered(now.batch)
 
     def _on_promoted(self, fields: Mapping[str, Any]) -> None:
         version, previous = fields["version"], fields["previous"]
-        self._before, self._promoted = self._last, version
+        self._before, self._promoted = self._before or self._last, version
         if previous is None:
             self._first_version = version
             self.deployed()
