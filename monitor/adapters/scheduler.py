@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ class WakeUps:
     """One job per deployment: missed wake-ups are merged into one, and a pass never runs beside itself."""
 
     def __init__(self, workers: int) -> None:
+        # It warns at every wake-up that finds its pass still at work, which is what a long pass looks like.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": ThreadPoolExecutor(workers)},

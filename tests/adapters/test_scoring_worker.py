@@ -137,9 +137,9 @@ def test_code_that_is_no_model(worker, tmp_path, source, message):
 
 
 def test_a_hung_model_is_ended_and_the_error_says_where_it_hung(tmp_path):
-    worker = ScoringWorker(timeout=timedelta(seconds=3), schema=SCHEMA)
+    worker = ScoringWorker(timeout=timedelta(seconds=10), schema=SCHEMA)
     try:
-        with pytest.raises(ModelError, match=r"model\.timeout of 3 s[\s\S]*line \d+ in predict"):
+        with pytest.raises(ModelError, match=r"model\.timeout of 10 s[\s\S]*line \d+ in predict"):
             score(worker, tmp_path / "v1", predict="while True: pass")
         assert worker.pid is None
     finally:
@@ -148,7 +148,7 @@ def test_a_hung_model_is_ended_and_the_error_says_where_it_hung(tmp_path):
 
 def test_a_hung_model_takes_its_own_children_along(tmp_path):
     started = tmp_path / "pid"
-    worker = ScoringWorker(timeout=timedelta(seconds=3), schema=SCHEMA)
+    worker = ScoringWorker(timeout=timedelta(seconds=10), schema=SCHEMA)
     start = (
         f"child = subprocess.Popen(['sleep', '600'])\nPath({str(started)!r}).write_text(str(child.pid))\nchild.wait()"
     )
