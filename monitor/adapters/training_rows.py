@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monitor.adapters.features import to_features
+from monitor.domain.labels import class_codes, classes_of
 from monitor.domain.model import TrainingData
-from monitor.domain.schema import LabelKind, Schema
+from monitor.domain.schema import Schema
 from monitor.errors import DataError, TooFewRows
 
-_UNKNOWN = -1  # code of a class that a model does not know
 _MIN_FIT_ROWS = 2
 
 
@@ -41,21 +41,13 @@ class TrainingRows:
         return TrainingRows(self.table.slice(start, stop - start), self.schema, self.labels[start:stop])
 
     def classes(self) -> tuple[str, ...]:
-        """Distinct label texts, numbers by value; the positive one of a binary label last. Empty for regression."""
+        """As `domain.labels.classes_of`; empty for regression."""
         label = self.schema.label
-        if label is None or not label.is_class:
-            return ()
-        found = sorted(set(self.labels.tolist()), key=_by_value)
-        if label.kind is LabelKind.BINARY and len(found) > 2:  # noqa: PLR2004 - binary
-            raise DataError(f"is binary but has {len(found)} values: {', '.join(found[:5])}", column=label.name)
-        return tuple(sorted(found, key=lambda text: text == label.positive))
+        return classes_of(self.labels.tolist(), label) if label is not None and label.is_class else ()
 
     def target(self, classes: Sequence[str]) -> npt.NDArray[Any]:
         """Codes into `classes`, −1 for a class not among them; the values themselves for regression."""
-        if not classes:
-            return self.labels
-        code = {text: i for i, text in enumerate(classes)}
-        return np.array([code.get(text, _UNKNOWN) for text in self.labels], dtype=np.int64)
+        return class_codes(self.labels.tolist(), classes) if classes else self.labels
 
     def data(self) -> TrainingData:
         classes = self.classes()
@@ -118,10 +110,3 @@ def select(rows: TrainingRows, candidate: str, window_rows: int) -> TrainingRows
     if candidate == "recent_1x":
         return rows.newest(window_rows)
     raise DataError(f"unknown candidate {candidate!r}; known are all, recent_1x")
-
-
-def _by_value(text: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ def trained_manifest(
     """What is recorded about a version that the trainer has just built."""
     extra: dict[str, Any] = dict(result.extra)
     metric = rt.config.performance.metric
+    measured = {metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]}
     return new_manifest(
         rt,
         origin=origin,
@@ -104,7 +106,7 @@ def trained_manifest(
             last=extra["last"],
         ),
         held_out_rows=result.held_out,
-        metrics={metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]},
+        metrics={name: value for name, value in measured.items() if math.isfinite(value)},
         candidate=result.chosen,
         parent=parent,
     )

@@ -11,29 +11,36 @@ from monitor.domain.schema import Label, LabelKind
 from monitor.errors import DataError
 
 _TWO = 2
+_SHOWN = 5
 
 
 def classes_of(texts: Iterable[str], label: Label) -> tuple[str, ...]:
-    """Distinct class names in the order in which models score them.
+    """Distinct class names in the order in which models score them; empty without rows.
 
     Sorted, numbers by value; the positive class of a binary label comes last, so that its probability is the last
-    column. Raises DataError when a binary label has more than two classes or lacks its positive one.
+    column, and is among them even when no row has it: a quiet time without a positive row is no other problem. Raises
+    DataError when a binary label has more than two classes, counting its positive one.
     """
-    names = sorted(set(texts), key=_order)
+    names = set(texts)
+    if names and label.positive is not None:
+        if label.positive not in names and len(names) >= _TWO:
+            found = _listed(names)
+            raise DataError(f"no row has the positive class {label.positive!r}, only {found}", column=label.name)
+        names.add(label.positive)
     if label.kind is LabelKind.BINARY and len(names) > _TWO:
-        raise DataError(f"a binary label with {len(names)} classes: {', '.join(names[:5])} …", column=label.name)
-    if label.positive is not None and names:
-        if label.positive not in names:
-            raise DataError(f"no row has the positive class {label.positive!r}", column=label.name)
-        names.remove(label.positive)
-        names.append(label.positive)
-    return tuple(names)
+        raise DataError(f"a binary label with {len(names)} classes: {_listed(names)}", column=label.name)
+    return tuple(sorted(names, key=lambda name: (name == label.positive, *_order(name))))
 
 
 def class_codes(texts: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.int64]:
     """Position of each text in `classes`, −1 for a class the model does not know; shape (n,)."""
     position = {name: code for code, name in enumerate(classes)}
     return np.fromiter((position.get(text, -1) for text in texts), dtype=np.int64, count=len(texts))
+
+
+def _listed(names: Iterable[str]) -> str:
+    some = sorted(names, key=_order)
+    return ", ".join(some[:_SHOWN]) + (", …" if len(some) > _SHOWN else "")
 
 
 def _order(name: str) -> tuple[int, float, str]:

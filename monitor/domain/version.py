@@ -46,7 +46,7 @@ class Manifest:
     window_rows: int  # rows of the first version's training set: the unit of `recent_1x` and `new_labels`
     lineage: Lineage
     held_out_rows: int
-    metrics: Mapping[str, float]  # on the held-out rows, before the refit
+    metrics: Mapping[str, float]  # on the held-out rows, before the refit; undefined ones left out
     candidate: str = "all"  # which selection of rows it was fitted on
     parent: int | None = None
     files: Mapping[str, str] = field(default_factory=dict)

@@ -171,6 +171,30 @@ def test_the_positive_class_comes_last(tmp_path):
     assert train(job(tmp_path, ["buy", "leave", "leave", "buy"] * 40, BINARY)).classes == ("leave", "buy")
 
 
+@pytest.mark.parametrize("metric", ["f1", "roc_auc", "log_loss"])
+def test_newest_rows_without_the_positive_class_train_a_model_that_can_still_name_it(tmp_path, metric):
+    labels = ["buy", "leave"] * 60 + ["leave"] * 80 + ["buy"] * 2 + ["leave"] * 38
+    made = job(tmp_path, labels, BINARY, candidates=["recent_1x"], metric=metric)
+    result = train(made)
+    assert result.classes == ("leave", "buy")
+    if metric == "f1":
+        assert result.metrics["recent_1x"] == 0.0  # of "buy", which it never says; that of "leave" is nearly 1
+    assert answer(made) == pytest.approx([58 / 60, 2 / 60])
+
+
+def test_a_first_model_can_be_trained_before_there_is_any_positive_row(tmp_path):
+    made = job(tmp_path, ["leave"] * 100, BINARY, candidates=["all"], metric="roc_auc")
+    result = train(made)
+    assert (result.classes, answer(made)) == (("leave", "buy"), [1.0, 0.0])
+    assert np.isnan(result.metrics["all"])  # nothing to rank
+    assert ModelReference.from_bytes((made.staging / "reference.safetensors").read_bytes()).classes == ("leave", "buy")
+
+
+def test_a_positive_class_that_is_not_among_two_others_is_a_mistake(tmp_path):
+    with pytest.raises(ModelError, match="column 'y': no row has the positive class 'buy', only Buy, leave"):
+        train(job(tmp_path, ["Buy", "leave"] * 50, BINARY))
+
+
 def test_a_class_that_only_the_held_out_rows_have_is_known_after_the_refit(tmp_path):
     made = job(tmp_path, ["b"] * 50 + ["a"] * 50 + ["c"] * 40, MULTICLASS, candidates=["all"])
     result = train(made)

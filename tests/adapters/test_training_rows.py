@@ -43,7 +43,7 @@ def read(tmp_path, labels, kind: str) -> TrainingRows:
         (["10", "9", "-1", "x", "2.5"], "multiclass", None, ("-1", "2.5", "9", "10", "x")),
         (["a", "b"], "binary", "a", ("b", "a")),
         (["a", "b"], "binary", None, ("a", "b")),
-        (["b", "b"], "binary", "a", ("b",)),
+        (["b", "b"], "binary", "a", ("b", "a")),
         (["1", "0"], "binary", None, ("0", "1")),
     ],
 )
@@ -100,7 +100,7 @@ def test_labels_that_cannot_be_trained_on(tmp_path, labels, kind, message):
 
 
 def test_a_binary_label_with_more_values_is_refused(tmp_path):
-    with pytest.raises(DataError, match="column 'y': is binary but has 3 values: a, b, c"):
+    with pytest.raises(DataError, match="column 'y': a binary label with 3 classes: a, b, c"):
         read(tmp_path, ["a", "b", "c"], "binary").classes()
 
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from monitor.bootstrap import Application, open_application
@@ -152,3 +154,25 @@ def test_a_trainer_that_fails_leaves_the_champion(fragile):
         assert "no luck today" in attempt["reason"]
         name = project.add_batch()
         assert [r.batch for r in app.once()] == [name]
+
+
+def test_rows_without_the_positive_class_train_add_and_judge(tmp_path):
+    """A quiet time: neither the training file nor the held-out one has a positive row, so there is nothing to rank."""
+    changes = {"retrain": {"mode": "off"}, "performance": {"metric": "roc_auc"}}
+    project = Project.create(tmp_path, changes=changes)
+    training = pq.read_table(project.folder / "training.parquet")
+    quiet = training.filter(pc.equal(training["y"], "DOWN"))
+    pq.write_table(quiet, project.folder / "training.parquet")
+    project.add_batch()
+    with open_application(project.config) as app:
+        (record,) = app.once()
+        weights = app.runtime("tiny").artefacts.folder(1) / "weights"
+        added = app.add_model("tiny", weights, code=None, held_out=None)
+        manifests = app.store.manifests("tiny")
+        assert [m.classes for m in manifests] == [("DOWN", "UP")] * 2
+        assert [sorted(m.metrics) for m in manifests] == [["loss"], []]
+        app.promote("tiny", added.version, "a try")
+        project.add_batch()
+        assert [r.model_version for r in app.once()] == [2]
+        realised = app.store.record("tiny", record.batch)["performance"]["realised"]
+        assert 0.0 <= realised <= 1.0  # the batch has both classes

@@ -21,7 +21,21 @@ def test_the_positive_class_comes_last():
     assert classes_of(["1", "0"], Label("y", LabelKind.BINARY, "0")) == ("1", "0")
 
 
-@pytest.mark.parametrize(("texts", "why"), [(["a", "b", "UP"], "3 classes"), (["a", "b"], "positive class 'UP'")])
+def test_rows_without_the_positive_class_do_not_hide_it():
+    assert classes_of(["DOWN", "DOWN"], BINARY) == ("DOWN", "UP")
+    assert classes_of(["UP"], BINARY) == ("UP",)
+    assert classes_of([], BINARY) == ()
+    assert classes_of(["DOWN"], Label("y", LabelKind.BINARY)) == ("DOWN",)
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        (["a", "b", "UP"], "column 'y': a binary label with 3 classes: UP, a, b"),
+        (["a", "b"], "column 'y': no row has the positive class 'UP', only a, b"),
+        (list("fedcba"), "'UP', only a, b, c, d, e, …"),
+    ],
+)
 def test_a_label_that_is_not_binary_is_refused(texts, why):
     with pytest.raises(DataError, match=why):
         classes_of(texts, BINARY)
