@@ -15,6 +15,7 @@ from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError
 
 _HELD_OUT_SHARE = 0.2  # of the first training set: the newest rows, for the reference's scores and loss
+_PROMOTED = "promoted"
 
 
 def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
@@ -37,11 +38,19 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
     return champion
 
 
-def install(rt: Runtime, tx: Transaction, manifest: Manifest, *, at: datetime, reason: str) -> None:
-    """Enter a version and make it the champion, with a detector that has seen nothing yet."""
+def install(rt: Runtime, tx: Transaction, manifest: Manifest, *, at: datetime, reason: str) -> AliasMove:
+    """Enter a version and make it the champion, with a detector that has seen nothing yet.
+
+    `announce` the move once the transaction has taken effect.
+    """
     tx.add_version(manifest)
-    _move(rt, tx, manifest.version, at=at, reason=reason, event="promoted")
     DetectorMemory().save(tx, rt.name, manifest.version)
+    return _move(rt, tx, manifest.version, at=at, reason=reason, event=_PROMOTED)
+
+
+def announce(rt: Runtime, move: AliasMove, event: str = _PROMOTED) -> None:
+    """Log a move that has taken effect: what is undone by a failing transaction must not have been told."""
+    rt.log.info(event, deployment=rt.name, version=move.version, previous=move.previous, reason=move.reason)
 
 
 def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
@@ -51,8 +60,7 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
         known = ", ".join(str(m.version) for m in rt.store.manifests(rt.name)) or "none"
         raise ConfigError(f"{rt.name}: no version {version}; known: {known}")
     rt.artefacts.verify(manifest)
-    with rt.store.transaction() as tx:
-        return _move(rt, tx, version, at=rt.clock(), reason=reason, event="promoted")
+    return _moved(rt, version, reason, _PROMOTED)
 
 
 def rollback(rt: Runtime, reason: str) -> AliasMove:
@@ -67,8 +75,14 @@ def rollback(rt: Runtime, reason: str) -> AliasMove:
     if manifest is None:
         raise ConfigError(f"{rt.name}: there is no earlier champion to go back to")
     rt.artefacts.verify(manifest)
+    return _moved(rt, manifest.version, reason, "rolled_back")
+
+
+def _moved(rt: Runtime, version: int, reason: str, event: str) -> AliasMove:
     with rt.store.transaction() as tx:
-        return _move(rt, tx, manifest.version, at=rt.clock(), reason=reason, event="rolled_back")
+        move = _move(rt, tx, version, at=rt.clock(), reason=reason, event=event)
+    announce(rt, move, event)
+    return move
 
 
 def _move(rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: str, event: str) -> AliasMove:
@@ -79,7 +93,6 @@ def _move(rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: s
     if candidate == version:
         tx.move_alias(rt.name, replace(move, alias=Alias.CANDIDATE, version=None, previous=candidate))
     tx.add_event(rt.name, at, event, {"version": version, "previous": previous, "reason": reason})
-    rt.log.info(event, deployment=rt.name, version=version, previous=previous, reason=reason)
     return move
 
 
@@ -105,4 +118,5 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
         manifest = trained_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
         manifest = publish(rt, job.staging, manifest)
         with rt.store.transaction() as tx:
-            install(rt, tx, manifest, at=rt.clock(), reason=f"first model, trained from {training.path}")
+            move = install(rt, tx, manifest, at=rt.clock(), reason=f"first model, trained from {training.path}")
+        announce(rt, move)

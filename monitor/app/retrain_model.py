@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from monitor.app.champion import install
+from monitor.app.champion import announce, install
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
@@ -119,11 +119,14 @@ def _remember(
             record=result.record if result is not None else memory.record,
             pending=None,
         )
+    move = None
     with rt.store.transaction() as tx:
         if built is not None:
-            install(rt, tx, built, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
+            move = install(rt, tx, built, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
         memory.save(tx, rt.name)
         tx.add_event(rt.name, now, "attempt", attempt.to_dict())
+    if move is not None:
+        announce(rt, move)
     rt.log.info("retrain_ended", deployment=rt.name, **attempt.to_dict())
     return attempt
 
