@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.detection.generator import BATCHES, DRIFTS, FAMILIES, REFERENCE_BATCHES, Drift, Family, World
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.watch.channel_watch import ChannelWatch
+from monitor.domain.watch.plan import Plan
 from monitor.domain.watch.rule import FalseAlarmRate, Mode, WatchRule
 from monitor.domain.watch.season import Season
 
@@ -25,7 +26,7 @@ RATE = FalseAlarmRate(count=1, batches=365)
 def run(family: Family, seed: int, mode: Mode, drifts: tuple[Drift, ...]) -> dict:
     world = World(family=family, seed=seed)
     rule = WatchRule(false_alarms=RATE, incidents=RATE, season=Season.WEEKDAY, mode=mode, min_effect=0.0)
-    watch = ChannelWatch(Channel.INPUTS, world.streams(), rule)
+    watch = ChannelWatch(Channel.INPUTS, Plan.of(world.streams(), rule))
     watch.warm_up(world.batch(t) for t in range(REFERENCE_BATCHES) if world.present[t])
     out: dict = {"alarms": [], "incidents": 0, "beyond": [False] * (BATCHES // 500), "batches": 0}
     for t in range(REFERENCE_BATCHES, REFERENCE_BATCHES + BATCHES):
@@ -41,7 +42,7 @@ def run(family: Family, seed: int, mode: Mode, drifts: tuple[Drift, ...]) -> dic
             out["alarms"].append((t, [f"{c.name}.{c.measure}" for c in verdict.columns]))
             watch.acknowledge()
     for drift in drifts:
-        later = ChannelWatch.restore(Channel.INPUTS, world.streams(), rule, middle)
+        later = ChannelWatch.restore(Channel.INPUTS, Plan.of(world.streams(), rule), middle)
         out[drift.name] = _delay(world, later, drift)
     return out
 

@@ -39,6 +39,14 @@ class ColumnFinding:
     p_value: float | None = None
     since: datetime | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "since": self.since and self.since.isoformat()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> ColumnFinding:
+        """The inverse of `to_dict`."""
+        return cls(**{**plain, "since": plain["since"] and datetime.fromisoformat(plain["since"])})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelVerdict:
@@ -46,6 +54,10 @@ class ChannelVerdict:
 
     `evidence` and `threshold` are in the rule's own unit; drift needs evidence ≥ threshold. `distance` is how far
     the channel is from the training reference, on the AUC scale. `None` stands for "not measured".
+
+    Under the rule `budget` evidence and threshold are in batches: drift needs mean evidence ≥ batches per false alarm,
+    and stands until it is acknowledged. `incidents` are columns out of line on this one batch: no drift, and a budget
+    of their own. `beyond` are columns whose trailing mean is surely beyond `max_distance`: no event, a state.
     """
 
     channel: Channel
@@ -56,18 +68,21 @@ class ChannelVerdict:
     shift: float | None = None
     distance: float | None = None
     columns: tuple[ColumnFinding, ...] = ()
+    raised: bool = False  # this batch raised the alarm, or widened it
+    incidents: tuple[ColumnFinding, ...] = ()
+    beyond: tuple[ColumnFinding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         plain = asdict(self)
         del plain["channel"]
-        for column in plain["columns"]:
-            column["since"] = column["since"] and column["since"].isoformat()
-        return {**plain, "verdict": self.verdict.value, "columns": list(plain["columns"])}
+        findings = {kind: [finding.to_dict() for finding in getattr(self, kind)] for kind in _FINDINGS}
+        return {**plain, "verdict": self.verdict.value, **findings}
 
     @classmethod
     def from_dict(cls, channel: Channel, plain: Mapping[str, Any]) -> ChannelVerdict:
         """The inverse of `to_dict`."""
-        columns = tuple(
-            ColumnFinding(**{**c, "since": c["since"] and datetime.fromisoformat(c["since"])}) for c in plain["columns"]
-        )
-        return cls(channel=channel, **{**plain, "verdict": Verdict(plain["verdict"]), "columns": columns})
+        findings = {kind: tuple(ColumnFinding.from_dict(finding) for finding in plain[kind]) for kind in _FINDINGS}
+        return cls(channel=channel, **{**plain, "verdict": Verdict(plain["verdict"]), **findings})
+
+
+_FINDINGS = ("columns", "incidents", "beyond")

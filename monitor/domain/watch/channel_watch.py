@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.domain.verdict import Channel, Verdict
+from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.domain.watch.detector import advance, teach, threshold
 from monitor.domain.watch.judge import judge
 from monitor.domain.watch.plan import Plan
-from monitor.domain.watch.rule import WatchRule
 from monitor.domain.watch.season import Season
 from monitor.domain.watch.state import DetectorState
 from monitor.domain.watch.state_bytes import dump, parse
-from monitor.domain.watch.streams import Observation, StreamSet
-from monitor.domain.watch.watch_verdict import WatchVerdict
+from monitor.domain.watch.streams import Observation
 from monitor.errors import ConfigError
 from monitor.stats.sequential.regression import cap_dof
 
@@ -26,7 +24,7 @@ UNDATED = "warmed up without timestamps: the dispersion between batches is unkno
 
 def step(
     plan: Plan, channel: Channel, state: DetectorState | None, seen: Observation
-) -> tuple[DetectorState | None, WatchVerdict]:
+) -> tuple[DetectorState | None, ChannelVerdict]:
     """The next state and the verdict; the same inputs always give the same answer. None: nothing was ever seen.
 
     Raises ConfigError when the batch has no timestamp and the season, or a dated warm-up, needs one.
@@ -62,9 +60,9 @@ def warm(plan: Plan, batches: Iterable[Observation]) -> DetectorState | None:
     return replace(state, regression=regression, history=state.history.undated(), notes=(UNDATED,))
 
 
-def _unjudged(channel: Channel, state: DetectorState | None) -> WatchVerdict:
+def _unjudged(channel: Channel, state: DetectorState | None) -> ChannelVerdict:
     latch = state.latch if state else None
-    return WatchVerdict(
+    return ChannelVerdict(
         channel=channel,
         verdict=Verdict.INSUFFICIENT_DATA,
         reason="no rows to judge",
@@ -75,16 +73,16 @@ def _unjudged(channel: Channel, state: DetectorState | None) -> WatchVerdict:
 class ChannelWatch:
     """`update` per batch, `acknowledge` when someone has seen the alarm; `state` and `restore` across restarts."""
 
-    def __init__(self, channel: Channel, streams: StreamSet, rule: WatchRule) -> None:
-        self._plan = Plan.of(streams, rule)
+    def __init__(self, channel: Channel, plan: Plan) -> None:
         self._channel = channel
+        self._plan = plan
         self._state: DetectorState | None = None
 
     def warm_up(self, batches: Iterable[Observation]) -> None:
         """Start over from the reference's own batches: at least 4 more than there are regressors, better 30."""
         self._state = warm(self._plan, batches)
 
-    def update(self, seen: Observation) -> WatchVerdict:
+    def update(self, seen: Observation) -> ChannelVerdict:
         self._state, verdict = step(self._plan, self._channel, self._state, seen)
         return verdict
 
@@ -107,12 +105,12 @@ class ChannelWatch:
             ),
         )
 
-    def succeeded(self, streams: StreamSet) -> ChannelWatch:
+    def succeeded(self, plan: Plan) -> ChannelWatch:
         """The watch of a promoted model: a new level, nothing collected, but the scale that batches were seen to have.
 
-        `streams` must be as many as before: this is for the loss, whose level is the new model's held-out loss.
+        `plan` must have as many streams as before: this is for the loss, whose level is the new model's held-out loss.
         """
-        watch = ChannelWatch(self._channel, streams, self._plan.rule)
+        watch = ChannelWatch(self._channel, plan)
         if self._state is not None:
             new, old = watch._plan.start(self._state.unit_rows), self._state
             watch._state = replace(
@@ -131,9 +129,9 @@ class ChannelWatch:
         return b"" if self._state is None else dump(self._state, fingerprint=self._plan.fingerprint)
 
     @classmethod
-    def restore(cls, channel: Channel, streams: StreamSet, rule: WatchRule, state: bytes) -> ChannelWatch:
+    def restore(cls, channel: Channel, plan: Plan, state: bytes) -> ChannelWatch:
         """As it was at `state()`, bit for bit. Raises ArtefactError when the bytes are damaged or of other streams."""
-        watch = cls(channel, streams, rule)
+        watch = cls(channel, plan)
         watch._state = parse(state, fingerprint=watch._plan.fingerprint) if state else None
         return watch
 

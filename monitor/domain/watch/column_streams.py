@@ -24,7 +24,7 @@ _TWO = 2
 _REST = "(rest)"
 _UNSEEN = "(unseen)"
 
-_Values = Callable[[ColumnProfile], tuple[list[float], float]]  # stream values of a column, and the rows they rest on
+_Values = Callable[[ColumnProfile], tuple[list[float], list[float]]]  # stream values, and the rows each rests on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ColumnStreams:
         for name, column in self._columns.items():
             found, n = column.values(columns[name])
             values += found
-            rows += [n] * len(found)
+            rows += n
             outside += column.outside(columns[name])
         return Observation(
             at=at,
@@ -85,11 +85,11 @@ def _with_missing(name: str, data: _Column, ref: ColumnReference) -> _Column:
         return _Column(streams=data.streams, values=data.values, guards=guards, outside=outside)
     stream, origin = _share_stream(name, Measure.MISSING, "", ref.missing, total)
 
-    def values(profile: ColumnProfile) -> tuple[list[float], float]:
+    def values(profile: ColumnProfile) -> tuple[list[float], list[float]]:
         found, n = data.values(profile)
         rows = profile.n + profile.missing
         rate = log_odds(profile.missing, rows) - origin if rows else float("nan")
-        return [*found, rate], n or float(rows)
+        return [*found, rate], [*n, float(rows)]
 
     return _Column(streams=[*data.streams, stream], values=values, guards=data.guards, outside=data.outside)
 
@@ -113,14 +113,14 @@ def _numeric(name: str, ref: NumericReference) -> _Column:
     together = of_upto + of_below
     last = np.array([scores[i][1][-1] - centres[i] for i in held])
 
-    def values(profile: ColumnProfile) -> tuple[list[float], float]:
+    def values(profile: ColumnProfile) -> tuple[list[float], list[float]]:
         assert isinstance(profile, NumericProfile)
         if profile.n == 0:
-            return [float("nan")] * len(held), 0.0
+            return [float("nan")] * len(held), [0.0] * len(held)
         upto = profile.upto.astype(np.float64)  # summation by parts, see `stats.ecdf.mean_score`
         same = profile.upto is profile.below
         total = together @ upto if same else of_upto @ upto + of_below @ profile.below.astype(np.float64)
-        return list((total / profile.n + last).tolist()), float(profile.n)
+        return list((total / profile.n + last).tolist()), [float(profile.n)] * len(held)
 
     streams = [Stream(column=name, measure=measures[i], variance=spreads[i]) for i in held]
     return _Column(streams=streams, values=values, guards=[], outside=_never)
@@ -146,14 +146,14 @@ def _categorical(name: str, ref: CategoricalReference) -> _Column:
     if open_ended:
         parts.append(_share_stream(name, Measure.LEVEL, _UNSEEN, singletons, ref.n))
 
-    def values(profile: ColumnProfile) -> tuple[list[float], float]:
+    def values(profile: ColumnProfile) -> tuple[list[float], list[float]]:
         assert isinstance(profile, CategoricalProfile)
         if profile.n == 0:
-            return [float("nan")] * len(parts), 0.0
+            return [float("nan")] * len(parts), [0.0] * len(parts)
         counts = [int(profile.counts[at].sum()) for _, at in groups]
         counts += [profile.n_unseen] if open_ended else []
         odds = [log_odds(c, profile.n) - origin for c, (_, origin) in zip(counts, parts, strict=True)]
-        return odds, float(profile.n)
+        return odds, [float(profile.n)] * len(parts)
 
     def outside(profile: ColumnProfile) -> list[float]:
         assert isinstance(profile, CategoricalProfile)
@@ -195,8 +195,8 @@ def _nothing(name: str, what: str) -> _Column:
     return _Column(streams=[], values=_no_values, guards=[Guard(column=name, what=what)], outside=outside)
 
 
-def _no_values(profile: ColumnProfile) -> tuple[list[float], float]:
-    return [], float(profile.n)
+def _no_values(profile: ColumnProfile) -> tuple[list[float], list[float]]:
+    return [], []
 
 
 def _never(profile: ColumnProfile) -> list[float]:

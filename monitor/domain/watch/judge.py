@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 from scipy import special
 
-from monitor.domain.verdict import Channel, ColumnFinding, Verdict
+from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict
 from monitor.domain.watch.detector import Step, threshold
 from monitor.domain.watch.plan import Plan
 from monitor.domain.watch.state import DetectorState, Latch
 from monitor.domain.watch.streams import Observation
-from monitor.domain.watch.watch_verdict import WatchVerdict
 from monitor.stats.sequential.distance import trailing
 from monitor.stats.sequential.evidence import Evidence, blame, change, of_streams
 from monitor.stats.sequential.regression import Array, reopen
@@ -39,7 +38,7 @@ class _Effect:
 
 def judge(
     plan: Plan, before: DetectorState, step: Step, seen: Observation, channel: Channel
-) -> tuple[DetectorState, WatchVerdict]:
+) -> tuple[DetectorState, ChannelVerdict]:
     """Apply the threshold and everything after it; returns the state to keep and the verdict to record."""
     limit = threshold(plan, step.state)
     state = _cross(step, limit)
@@ -53,7 +52,7 @@ def judge(
         verdict = Verdict.INSUFFICIENT_DATA
     reach, beyond = _distance(plan, state)
     columns = state.latch.columns if state.latch else ()
-    return state, WatchVerdict(
+    return state, ChannelVerdict(
         channel=channel,
         verdict=verdict,
         reason=_reason(state, step, limit, small),

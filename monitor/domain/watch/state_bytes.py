@@ -79,7 +79,7 @@ def _plain_latch(latch: Latch) -> dict[str, Any]:
         "since": latch.since and latch.since.isoformat(),
         "reason": latch.reason,
         "evidence": latch.evidence,
-        "columns": [plain_finding(c) for c in latch.columns],
+        "columns": [c.to_dict() for c in latch.columns],
     }
 
 
@@ -90,15 +90,5 @@ def _latch(plain: dict[str, Any] | None) -> Latch | None:
         since=plain["since"] and datetime.fromisoformat(plain["since"]),
         reason=plain["reason"],
         evidence=plain["evidence"],
-        columns=tuple(ColumnFinding(**{**c, "since": _moment(c["since"])}) for c in plain["columns"]),
+        columns=tuple(ColumnFinding.from_dict(c) for c in plain["columns"]),
     )
-
-
-def plain_finding(finding: ColumnFinding) -> dict[str, Any]:
-    """Plain JSON values of a finding."""
-    values = {field.name: getattr(finding, field.name) for field in fields(finding)}
-    return {**values, "since": finding.since and finding.since.isoformat()}
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

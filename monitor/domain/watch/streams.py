@@ -21,6 +21,7 @@ class Measure(StrEnum):
     SPREAD = "spread"  # mean |2u − 1| less ½, u the mid-rank in the reference
     LEVEL = "level"  # log-odds of a category's share
     MISSING = "missing"  # log-odds of the missing rate
+    PRIOR = "prior"  # share of a class as estimated without labels, less its share on the held-out rows
     LOSS = "loss"  # mean loss relative to the expected one, less 1
     OUTSIDE = "outside"  # share of rows outside what the reference held: guarded, not a stream
 

@@ -10,12 +10,12 @@ import numpy as np
 from monitor.domain.packed import pack, unpack
 from monitor.domain.profile import Profile
 from monitor.domain.reference import Reference
-from monitor.domain.verdict import Channel
+from monitor.domain.verdict import Channel, ChannelVerdict
 from monitor.domain.watch.channel_watch import ChannelWatch
 from monitor.domain.watch.column_streams import ColumnStreams
+from monitor.domain.watch.plan import Plan
 from monitor.domain.watch.rule import FalseAlarmRate, Mode, WatchRule
 from monitor.domain.watch.season import Season
-from monitor.domain.watch.watch_verdict import WatchVerdict
 from monitor.errors import DataError
 
 _FORM, _VERSION = "watch", 1
@@ -61,7 +61,7 @@ class Watch:
         """
         self._channel.warm_up(self._streams.observe(self._of_reference(profile).columns, at) for at, profile in batches)
 
-    def update(self, profile: Profile, at: datetime | None = None) -> WatchVerdict:
+    def update(self, profile: Profile, at: datetime | None = None) -> ChannelVerdict:
         """Judge one batch; `at` is its start, aware. Raises DataError for a profile of another reference."""
         return self._channel.update(self._streams.observe(self._of_reference(profile).columns, at))
 
@@ -91,13 +91,14 @@ class Watch:
         rule = WatchRule.from_dict(header["rule"])
         watch = cls.__new__(cls)
         watch._begin(reference, rule, header["leave_out"])
-        watch._channel = ChannelWatch.restore(Channel.INPUTS, watch._streams.set, rule, arrays["channel"].tobytes())
+        watch._channel = ChannelWatch.restore(Channel.INPUTS, watch._plan, arrays["channel"].tobytes())
         return watch
 
     def _begin(self, reference: Reference, rule: WatchRule, leave_out: Collection[str]) -> None:
         self._reference, self._rule, self._leave_out = reference, rule, tuple(leave_out)
         self._streams = ColumnStreams(reference.columns, reference.rows, leave_out=leave_out)
-        self._channel = ChannelWatch(Channel.INPUTS, self._streams.set, rule)
+        self._plan = Plan.of(self._streams.set, rule)
+        self._channel = ChannelWatch(Channel.INPUTS, self._plan)
 
     def _of_reference(self, profile: Profile) -> Profile:
         if profile.reference != self._reference.fingerprint:

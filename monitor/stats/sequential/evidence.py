@@ -92,8 +92,13 @@ def of_streams(evidence: Evidence) -> Array:
 
 
 def change(evidence: Evidence) -> Change:
-    """Where each stream's change began, from the component with the most evidence."""
-    best = np.argmax(evidence.cusum, axis=1)
+    """Where each stream's change began: of its components' restarts the one that explains the errors best.
+
+    That is, the one with the largest gain in normal log-likelihood, (Σ error)²/2Σ weight; the evidence itself is no
+    guide when it rests on clipped scores, as a large shift then looks like a smaller and older one.
+    """
+    explained = np.square(evidence.error) / np.where(evidence.weight > 0, evidence.weight, np.inf)
+    best = np.argmax(np.where(evidence.cusum > 0, explained, -1.0), axis=1)
     rows = np.arange(len(best))
     weight = evidence.weight[rows, best]
     safe = np.where(weight > 0, weight, 1.0)

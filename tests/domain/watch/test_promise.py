@@ -11,6 +11,7 @@ from scipy import stats
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.watch.channel_watch import ChannelWatch
 from monitor.domain.watch.loss_streams import loss_observation, loss_rule, loss_streams
+from monitor.domain.watch.plan import Plan
 from monitor.domain.watch.rule import FalseAlarmRate, Mode, WatchRule
 from monitor.domain.watch.season import Season
 from monitor.domain.watch.streams import Measure, Observation, Stream, StreamSet
@@ -44,7 +45,7 @@ def test_the_budget_is_kept_under_weeks_wander_and_heavy_tails(mode):
     alarms, incidents, batches = 0, 0, 0
     for seed in range(8):
         values = nuisance(np.random.default_rng(seed), 360)
-        watch = ChannelWatch(Channel.INPUTS, STREAMS, rule)
+        watch = ChannelWatch(Channel.INPUTS, Plan.of(STREAMS, rule))
         watch.warm_up(observed(t, values[t]) for t in range(60))
         for t in range(60, 360):
             verdict = watch.update(observed(t, values[t]))
@@ -59,7 +60,7 @@ def test_the_budget_is_kept_under_weeks_wander_and_heavy_tails(mode):
 def test_batches_of_other_sizes_are_weighted_by_what_they_know():
     rng = np.random.default_rng(51)
     rule = WatchRule(false_alarms=RATE, incidents=RATE, min_effect=0.0, lags=False)
-    watch = ChannelWatch(Channel.INPUTS, STREAMS, rule)
+    watch = ChannelWatch(Channel.INPUTS, Plan.of(STREAMS, rule))
     rows = rng.choice([10, 100, 1000], 600)
     values = rng.standard_normal((600, 10)) / np.sqrt(rows)[:, None]
     watch.warm_up(observed(t, values[t], rows[t]) for t in range(100))
@@ -85,7 +86,7 @@ def test_the_loss_alarms_when_it_rises_and_within_the_budget_when_not():
     for seed in range(12):
         rng = np.random.default_rng([52, seed])
         held_out = losses(rng, HELD_OUT_ROWS)
-        watch = ChannelWatch(Channel.PERFORMANCE, loss_streams(held_out), loss_rule(RATE, min_increase=0.0))
+        watch = ChannelWatch(Channel.PERFORMANCE, Plan.of(loss_streams(held_out), loss_rule(RATE, min_increase=0.0)))
         for t in range(150):
             verdict = watch.update(loss_observation(held_out, losses(rng, LOSS_ROWS), START + timedelta(days=t)))
             alarms += verdict.raised
@@ -104,7 +105,7 @@ def test_the_loss_alarms_when_it_rises_and_within_the_budget_when_not():
 def test_a_creeping_loss_does_not_become_the_standard():
     rng = np.random.default_rng(53)
     held_out = losses(rng, HELD_OUT_ROWS)
-    watch = ChannelWatch(Channel.PERFORMANCE, loss_streams(held_out), loss_rule(RATE))
+    watch = ChannelWatch(Channel.PERFORMANCE, Plan.of(loss_streams(held_out), loss_rule(RATE)))
     for t in range(200):
         crept = losses(rng, LOSS_ROWS, 0.4 * (1 + 0.002 * t))
         verdict = watch.update(loss_observation(held_out, crept, START + timedelta(days=t)))
@@ -120,7 +121,7 @@ def test_a_creeping_loss_does_not_become_the_standard():
 def test_a_falling_loss_is_no_drift():
     rng = np.random.default_rng(54)
     held_out = losses(rng, HELD_OUT_ROWS)
-    watch = ChannelWatch(Channel.PERFORMANCE, loss_streams(held_out), loss_rule(RATE))
+    watch = ChannelWatch(Channel.PERFORMANCE, Plan.of(loss_streams(held_out), loss_rule(RATE)))
     for t in range(60):
         better = losses(rng, LOSS_ROWS, 0.2)
         assert watch.update(loss_observation(held_out, better, START + timedelta(days=t))).verdict is not Verdict.DRIFT
@@ -129,11 +130,11 @@ def test_a_falling_loss_is_no_drift():
 def test_a_promoted_model_has_a_new_level_and_the_old_scale():
     rng = np.random.default_rng(55)
     held_out = losses(rng, HELD_OUT_ROWS)
-    watch = ChannelWatch(Channel.PERFORMANCE, loss_streams(held_out), loss_rule(RATE))
+    watch = ChannelWatch(Channel.PERFORMANCE, Plan.of(loss_streams(held_out), loss_rule(RATE)))
     for t in range(50):
         watch.update(loss_observation(held_out, losses(rng, LOSS_ROWS), START + timedelta(days=t)))
     better = losses(rng, HELD_OUT_ROWS, 0.2)
-    new = watch.succeeded(loss_streams(better))
+    new = watch.succeeded(Plan.of(loss_streams(better), loss_rule(RATE)))
     first = new.update(loss_observation(better, losses(rng, LOSS_ROWS, 0.2), START + timedelta(days=50)))
     assert first.verdict is Verdict.OK  # judged at once
     for t in range(51, 60):
