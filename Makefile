@@ -18,8 +18,8 @@ help: ## list the targets
 
 install: $(READY) ## set up .venv (by itself before every other target)
 
-run: $(READY) ## start the demo, or one's own daemon: make run CONFIG=folder
-	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/monitor run -c "$(CONFIG)"; else exec $(BIN)/python -m monitor.demo; fi
+run: $(READY) ## start the demo, or one's own daemon: make run CONFIG=folder [DEPLOYMENT=name]
+	@exec $(if $(CONFIG)$(DEPLOYMENT),$(BIN)/monitor run $(DEPLOYMENT) $(if $(CONFIG),-c "$(CONFIG)"),$(BIN)/python -m monitor.demo)
 
 retrain: $(READY) ## retrain now, also beside a running daemon: make retrain [DEPLOYMENT=name] [CONFIG=folder]
 	@exec $(BIN)/monitor retrain $(DEPLOYMENT) $(if $(CONFIG),-c "$(CONFIG)")

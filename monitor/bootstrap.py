@@ -219,12 +219,15 @@ class Application:
 
 
 def open_application(config_folder: Path, *, names: Sequence[str] | None = None, log: Log | None = None) -> Application:
-    """Read the configuration and open the store. Raises ConfigError, StoreError."""
+    """Read the configuration and open the store; the others than `names` are as if they were not there.
+
+    Raises ConfigError, StoreError.
+    """
     settings = load_settings(config_folder)
     deployments = load_deployments(config_folder)
     for name in names or ():
         if name not in deployments:
-            raise ConfigError(f"no deployment {name!r}; known: {', '.join(deployments) or 'none'}")
+            raise ConfigError(f"no deployment {name!r}; known are {', '.join(sorted(deployments)) or 'none'}")
     chosen = {name: deployments[name] for name in names} if names else deployments
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     return Application(settings, chosen, SqlStore(settings.store_url), log or get_logger())

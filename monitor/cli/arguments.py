@@ -13,6 +13,9 @@ Name = Annotated[
 NameOrAll = Annotated[
     str | None, typer.Argument(metavar="NAME", help="Deployment; all when left out.", show_default=False)
 ]
+NamesOrAll = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Deployments; all when left out.", show_default=False)
+]
 NameThen = Annotated[
     str,
     typer.Argument(metavar="NAME", help="Deployment; may be left out when there is only one.", show_default=False),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli import output
-from monitor.cli.arguments import Name, NameOrAll
+from monitor.cli.arguments import Name, NameOrAll, NamesOrAll
 from monitor.cli.batch_lines import attempt_line, batch_line
 from monitor.cli.session import Session, names_or_all, pick
 
@@ -21,13 +21,12 @@ _MODEL_FAILED = 4
 _NOT_PROMOTED = 5
 
 
-def run(session: Session) -> None:
-    """Watch all deployments on their schedules until SIGTERM or Ctrl-C; serve metrics and health pages."""
-    with session.application(talkative=True) as app:
+def run(session: Session, names: NamesOrAll = None) -> None:
+    """Watch deployments on their schedules until SIGTERM or Ctrl-C; serve metrics and health pages."""
+    with session.application(names, talkative=True) as app:
         from monitor.web.serve import serve
 
-        names = names_or_all(app.deployments, None)
-        app.run(serve, names=names)
+        app.run(serve, names=names_or_all(app.deployments, None))
 
 
 def once(

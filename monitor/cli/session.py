@@ -39,8 +39,9 @@ class Session:
 
     @contextmanager
     def application(self, names: Sequence[str] | None = None, *, talkative: bool = False) -> Iterator[Application]:
-        """Open the application and close it again; raises ConfigError, StoreError.
+        """Open the application, with all deployments or those in `names`, and close it again.
 
+        Raises ConfigError, StoreError.
         `talkative` logs from the configured level on, as a daemon does; otherwise only warnings are shown.
         """
         from monitor.bootstrap import open_application

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -48,9 +49,9 @@ def daemon(fresh: Project) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def start(config: Path) -> subprocess.Popen[str]:
+def start(config: Path, *names: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*MONITOR, "-c", str(config), "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*MONITOR, "-c", str(config), "run", *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -82,6 +83,47 @@ def test_the_daemon_serves_metrics_and_ends_with_the_signal(daemon: subprocess.P
     assert daemon.wait(timeout=60) == 0
     assert daemon.stdout is not None
     assert daemon.stdout.read() == ""
+
+
+def test_it_runs_only_the_deployments_that_are_named(fresh: Project):
+    tiny = (fresh.config / "deployments" / "tiny.yaml").read_text()
+    for name in ("huge", "small"):
+        (fresh.config / "deployments" / f"{name}.yaml").write_text(tiny.replace("name: tiny", f"name: {name}"))
+    with start(fresh.config, "tiny", "small") as process:
+        try:
+            started = wait_for(process, "started")
+            for _ in range(2):
+                wait_for(process, "promoted")
+            shown = get(f"{started['address']}/metrics")
+        finally:
+            process.kill()
+    assert started["deployments"] == ["small", "tiny"]
+    assert set(re.findall('monitor_model_info{[^}]*deployment="([a-z]+)"', shown)) == {"small", "tiny"}
+    assert "huge" not in shown
+
+
+def test_a_deployment_that_is_not_there_stops_the_start(fresh: Project):
+    done = subprocess.run(
+        [*MONITOR, "-c", str(fresh.config), "run", "huge"], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "monitor: no deployment 'huge'; known are tiny\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "command"),
+    [
+        ([], "python -m monitor.demo"),
+        (["CONFIG=mine/config"], 'monitor run -c "mine/config"'),
+        (["CONFIG=mine/config", "DEPLOYMENT=rows"], 'monitor run rows -c "mine/config"'),
+        (["DEPLOYMENT=rows"], "monitor run rows"),
+    ],
+)
+def test_make_run_passes_on_what_it_is_told(project: Path, variables: list[str], command: str):
+    done = subprocess.run(
+        ["make", "--dry-run", "run", *variables], cwd=project, capture_output=True, check=True, text=True
+    )
+    assert " ".join(done.stdout.splitlines()[-1].split()) == f"exec .venv/bin/{command}"
 
 
 def test_a_second_daemon_on_the_same_data_is_told_so(daemon: subprocess.Popen[str], fresh: Project):
