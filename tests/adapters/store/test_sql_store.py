@@ -88,7 +88,6 @@ def test_a_url_that_cannot_be_used_is_a_configuration_error(url, message):
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path):
-    pytest.importorskip("psycopg", reason="left out: the Python package psycopg is not installed")
     with pytest.raises(StoreError, match=r"postgresql\+psycopg://ann:\*\*\*@/monitor") as caught:
         SqlStore(f"postgresql://ann:secret@/monitor?host={tmp_path}")
     assert "secret" not in str(caught.value)
