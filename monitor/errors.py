@@ -78,3 +78,7 @@ class ModelError(MonitorError):
 
 class ArtefactError(ModelError):
     """A stored model's file is missing or its hash differs from the one recorded at save."""
+
+
+class OtherSettingsError(ArtefactError):
+    """A detector's state that is whole, but of another reference or other settings."""

@@ -163,6 +163,7 @@ class Training:
             classes=classes,
             metric=self._order["metric"],
             positive=self._positive(classes),
+            times=rows.times(),
         )
         (staging / "reference.safetensors").write_bytes(reference.to_bytes())
         self._report(1.0, "version built")

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from monitor.adapters.features import to_features
+from monitor.domain.columns import moments
 from monitor.domain.labels import class_codes, classes_of
 from monitor.domain.model import TrainingData
 from monitor.domain.schema import Schema
@@ -53,6 +54,11 @@ class TrainingRows:
         classes = self.classes()
         features = to_features(self.table, self.schema)
         return TrainingData(features=features, target=self.target(classes), classes=classes, schema=self.schema)
+
+    def times(self) -> npt.NDArray[np.datetime64] | None:
+        """Event time of every row, UTC; None without a timestamp column."""
+        name = self.schema.timestamp
+        return None if name is None else moments(self.table.column(name), name)
 
     def fitted_by_champion(self) -> npt.NDArray[np.bool_]:
         if "_fitted" not in self.table.column_names:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from monitor.app.ports import ModelBundle
 from monitor.app.runtime import Runtime
 from monitor.app.training import new_manifest, publish, staging_folder
+from monitor.domain.columns import moments
 from monitor.domain.labels import class_codes, classes_of
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Label
@@ -82,4 +83,5 @@ def _reference(rt: Runtime, bundle: ModelBundle, rows: pa.Table, label: Label) -
         classes=classes,
         metric=rt.config.performance.metric,
         positive=len(classes) - 1,
+        times=moments(rows.column(rt.schema.timestamp), rt.schema.timestamp) if rt.schema.timestamp else None,
     )

@@ -112,6 +112,21 @@ def to_frame(data: Mapping[str, Sequence[Any]], numbers: Sequence[str]) -> Any:
     return pa.table(columns).to_pandas()
 
 
+def take(table: Any, name: str, rows: npt.NDArray[np.intp]) -> Any:
+    """The cells of a column at these positions, in this order; slices of the result are cheap."""
+    values = column(table, name)
+    return values[rows] if isinstance(values, np.ndarray) else to_arrow(values, name).take(pa.array(rows))
+
+
+def moments(values: Any, name: str) -> npt.NDArray[np.datetime64]:
+    """Timestamps as UTC, microseconds, shape (n,). Raises DataError for what is no timestamp."""
+    arrow = to_arrow(values, name)
+    if not pa.types.is_timestamp(arrow.type):
+        raise DataError(f"expected timestamps, found {arrow.type}", column=name)
+    stamps: npt.NDArray[np.datetime64] = arrow.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    return stamps
+
+
 def kind_of(values: Any, name: str) -> Kind | None:
     """What a column looks like; None for dates and times, which are no feature. Raises DataError for the rest."""
     if getattr(values, "ndim", 1) > 1:

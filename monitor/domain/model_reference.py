@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from monitor.domain import columns as cols
+from monitor.domain.model_streams import ModelStreams
 from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.reference import Reference
 from monitor.domain.schema import Kind, Schema
+from monitor.domain.verdict import Channel
+from monitor.domain.watch.calendar import calendar_columns
+from monitor.domain.watch.pieces import Cut, Pieces, Times
+from monitor.domain.watch.streams import Observation
 from monitor.errors import DataError
 from monitor.stats.label_shift import confusion_matrix
 from monitor.stats.losses import absolute_error, log_loss, predicted_classes
@@ -20,6 +26,7 @@ from monitor.stats.performance import metric as measure
 
 _FORM, _VERSION = "model reference", 1
 _TWO = 2
+_PIECE_ARRAYS = ("starts", "values", "rows")
 
 Scores = npt.NDArray[np.float64]
 
@@ -33,7 +40,8 @@ class ModelReference:
 
     `predictions`: numeric columns `score:CLASS` (for two classes only the last one's) and the categorical column
     `predicted`, or for regression the numeric column `value`. `confusion` (k, k): joint shares P(predicted i,
-    label j), None for regression. `loss`: per row, log loss or absolute error.
+    label j), None for regression. `loss`: per row, log loss or absolute error. `calendar` names the features that are
+    functions of the timestamp. `warm_up`: what the channels of `streams()` said, piece by piece in order of time.
     """
 
     inputs: Reference
@@ -43,6 +51,8 @@ class ModelReference:
     loss: Moments
     metric: str
     metric_value: float
+    calendar: tuple[str, ...]
+    warm_up: Mapping[Channel, Pieces]
 
     @classmethod
     def fit(
@@ -55,9 +65,11 @@ class ModelReference:
         classes: tuple[str, ...],
         metric: str,
         positive: int | None = None,
+        times: Times | None = None,
     ) -> ModelReference:
         """`held_out_scores` (n, k) or (n,), `held_out_target` (n,) codes into `classes` (−1: unknown class) or values.
 
+        The held-out rows are the last ones of `inputs_frame`, whose rows have `times`, UTC, or are in order of time.
         `positive` is the class that ranks the rows for metrics that rank. Raises DataError for shapes that disagree.
         """
         if len(held_out_scores) != len(held_out_target):
@@ -65,17 +77,28 @@ class ModelReference:
         _check_shape(held_out_scores, classes)
         target = np.asarray(held_out_target)
         loss = log_loss(held_out_scores, target) if classes else absolute_error(held_out_scores, target)
-        predictions = Reference.fit(_score_columns(held_out_scores, classes), _score_schema(classes))
+        score_table = _score_columns(held_out_scores, classes)
+        inputs = Reference.fit(inputs_frame, schema)
+        predictions = Reference.fit(score_table, _score_schema(classes))
         confusion = confusion_matrix(predicted_classes(held_out_scores), target, len(classes)) if classes else None
+        of_loss = Moments.of(loss)
+        streams = ModelStreams(inputs, predictions, confusion, classes, of_loss)
+        rows = _Rows(inputs_frame, score_table, held_out_scores, loss)
         return cls(
-            inputs=Reference.fit(inputs_frame, schema),
+            inputs=inputs,
             predictions=predictions,
             confusion=confusion,
             classes=tuple(classes),
-            loss=Moments.of(loss),
+            loss=of_loss,
             metric=metric,
             metric_value=measure(metric, held_out_scores, target, positive=positive),
+            calendar=() if times is None else calendar_columns(inputs_frame, schema, times),
+            warm_up=_warm_up(streams, inputs, predictions, rows, times),
         )
+
+    def streams(self, leave_out: Collection[str] = ()) -> ModelStreams:
+        """Of all four channels, without the features in `leave_out`."""
+        return ModelStreams(self.inputs, self.predictions, self.confusion, self.classes, self.loss, leave_out=leave_out)
 
     @property
     def held_out_rows(self) -> int:
@@ -95,7 +118,7 @@ class ModelReference:
 
     def predicted_counts(self, scores: Scores) -> npt.NDArray[np.int64]:
         """How often each class is the most probable one, shape (k,)."""
-        return np.bincount(predicted_classes(scores), minlength=len(self.classes)).astype(np.int64)
+        return _predicted_counts(scores)
 
     def to_bytes(self) -> bytes:
         """A versioned form without raw rows; `from_bytes` is the inverse."""
@@ -105,7 +128,12 @@ class ModelReference:
         }
         if self.confusion is not None:
             arrays["confusion"] = self.confusion
+        for channel, pieces in self.warm_up.items():
+            for part in _PIECE_ARRAYS:
+                arrays[f"{channel}.{part}"] = getattr(pieces, part)
         header = {
+            "calendar": list(self.calendar),
+            "seconds": {channel: pieces.seconds for channel, pieces in self.warm_up.items()},
             "classes": list(self.classes),
             "loss": asdict(self.loss),
             "metric": self.metric,
@@ -125,7 +153,54 @@ class ModelReference:
             loss=Moments(**header["loss"]),
             metric=header["metric"],
             metric_value=header["metric_value"],
+            calendar=tuple(header["calendar"]),
+            warm_up={
+                Channel(channel): Pieces(seconds=seconds, **{p: arrays[f"{channel}.{p}"] for p in _PIECE_ARRAYS})
+                for channel, seconds in header["seconds"].items()
+            },
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """What the pieces are cut from; the last three are of the held-out rows."""
+
+    inputs: Any
+    score_table: Mapping[str, npt.NDArray[Any]]
+    scores: Scores
+    losses: npt.NDArray[np.float64]
+
+
+def _warm_up(
+    streams: ModelStreams, inputs: Reference, predictions: Reference, rows: _Rows, times: Times | None
+) -> dict[Channel, Pieces]:
+    """Every channel that can be watched, cut on a common grid; the labels' by what was predicted."""
+    whole = Cut.of(inputs.rows, times)
+    ordered = {name: cols.take(rows.inputs, name, whole.order) for name in inputs.schema.features}
+    held_out = Cut.of(predictions.rows, None if times is None else times[inputs.rows - predictions.rows :])
+    scored = {name: cells[held_out.order] for name, cells in rows.score_table.items()}
+    scores, losses = rows.scores[held_out.order], rows.losses[held_out.order]
+    observed: dict[Channel, Iterator[Observation]] = {
+        Channel.INPUTS: (
+            streams.inputs(inputs.profile({name: cells[at] for name, cells in ordered.items()}), start)
+            for start, at in whole
+        ),
+        Channel.PREDICTIONS: (
+            streams.predictions(predictions.profile({name: cells[at] for name, cells in scored.items()}), start)
+            for start, at in held_out
+        ),
+        Channel.LABELS: (streams.labels(_predicted_counts(scores[at]), start) for start, at in held_out),
+        Channel.PERFORMANCE: (streams.performance(Moments.of(losses[at]), start) for start, at in held_out),
+    }
+    seconds = {Channel.INPUTS: whole.seconds}
+    return {
+        channel: Pieces.of(observed[channel], streams.sets[channel], seconds.get(channel, held_out.seconds))
+        for channel in streams.sets
+    }
+
+
+def _predicted_counts(scores: Scores) -> npt.NDArray[np.int64]:
+    return np.bincount(predicted_classes(scores), minlength=scores.shape[1]).astype(np.int64)
 
 
 def _check_shape(scores: Scores, classes: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ Times = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Where the rows are cut: piece k holds rows `order[bounds[k]:bounds[k + 1]]` and starts at `starts[k]`.
+    """Where the rows, put into `order`, are cut: piece k is from `bounds[k]` to `bounds[k + 1]`, from `starts[k]` on.
 
     `starts` (P,) are seconds since 1970, NaN without timestamps; `seconds` is the length of a piece, 0 without.
     """
@@ -37,21 +37,23 @@ class Cut:
 
     @classmethod
     def of(cls, rows: int, times: Times | None) -> Cut:
-        """Cut `rows` rows by their `times` (rows,), UTC; without times into pieces of equal size, in the order given."""
+        """Cut by `times` (rows,), UTC; without times into pieces of equal size, in the order given."""
         if times is None or rows == 0:
             count = min(rows, _MOST)
             bounds = np.linspace(0, rows, count + 1).round().astype(np.intp)
             return cls(order=np.arange(rows), bounds=bounds, starts=np.full(count, np.nan), seconds=0.0)
-        seconds = times.astype("datetime64[us]").astype(np.int64) / 1e6
+        seconds: Array = times.astype("datetime64[us]").astype(np.int64) / 1e6
         order = np.argsort(seconds, kind="stable")
         slots, length = _slots(seconds[order])
         first = np.flatnonzero(np.diff(slots, prepend=slots[0] - 1))
-        return cls(order=order, bounds=np.append(first, rows), starts=slots[first] * float(length), seconds=length)
+        return cls(
+            order=order, bounds=np.append(first, rows), starts=slots[first].astype(np.float64) * length, seconds=length
+        )
 
-    def __iter__(self) -> Iterator[tuple[datetime | None, npt.NDArray[np.intp]]]:
-        """(start, row numbers) of each piece."""
+    def __iter__(self) -> Iterator[tuple[datetime | None, slice]]:
+        """Start and place of each piece among the rows in `order`."""
         for k, start in enumerate(self.starts.tolist()):
-            yield _moment(start), self.order[self.bounds[k] : self.bounds[k + 1]]
+            yield _moment(start), slice(int(self.bounds[k]), int(self.bounds[k + 1]))
 
 
 def _slots(seconds: Array) -> tuple[npt.NDArray[np.int64], float]:
@@ -83,10 +85,10 @@ class Pieces:
             rows=np.array([o.rows for o in seen], dtype=np.float64).reshape(shape),
         )
 
-    def batches(self, streams: StreamSet, window: Window, rows: int) -> list[Observation]:
+    def batches(self, streams: StreamSet, window: Window, rows: int, zone: tzinfo) -> list[Observation]:
         """Put together to the length of a batch over `window`, or of `rows` rows where the pieces have no times.
 
-        Their phase is that of the batch. The last one of pieces without times may be shorter.
+        Their phase is that of the batch, their starts are in `zone`. The last one without times may be shorter.
         """
         if not len(self.starts):
             return []
@@ -98,7 +100,8 @@ class Pieces:
             group = np.arange(len(self.starts)) // max(1, round(rows / usual))
         numbers = np.unique(group)
         outside = np.zeros(len(streams.guards))
-        at = [_moment(float(self.starts[group == g][0])) for g in numbers]
+        starts = [_moment(float(self.starts[group == g][0])) for g in numbers]
+        at = [start and start.astimezone(zone) for start in starts]
         values, weights = self._merged(streams.streams, [group == g for g in numbers])
         return [
             Observation(at=a, values=v, rows=w, outside=outside) for a, v, w in zip(at, values, weights, strict=True)

@@ -12,7 +12,7 @@ from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.verdict import ColumnFinding
 from monitor.domain.watch.history import History
 from monitor.domain.watch.state import DetectorState, Latch
-from monitor.errors import ArtefactError
+from monitor.errors import OtherSettingsError
 from monitor.stats.sequential.conformal import Ranks
 from monitor.stats.sequential.distance import Dispersion
 from monitor.stats.sequential.evidence import Evidence
@@ -41,10 +41,10 @@ def dump(state: DetectorState, *, fingerprint: str) -> bytes:
 
 
 def parse(body: bytes, *, fingerprint: str) -> DetectorState:
-    """Raises ArtefactError for bytes that are damaged, of another version, or of other streams."""
+    """Raises ArtefactError for bytes that are damaged or of another version, OtherSettingsError for other streams."""
     header, arrays = unpack(_FORM, _VERSION, body)
     if header["fingerprint"] != fingerprint:
-        raise ArtefactError("detector state belongs to another reference, or to another rule")
+        raise OtherSettingsError("detector state belongs to another reference, or to another rule")
     plain = header["values"]
     parts = {name: _part(kind, name, arrays, plain) for name, kind in _PARTS.items()}
     own: dict[str, Any] = {name: array for name, array in arrays.items() if "." not in name}
