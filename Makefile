@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_PROCESSES ?= 2
-# Most of what is installed is never imported: compiling it all would take longer than the rest.
-PIP_OPTIONS := --no-compile --disable-pip-version-check
+# Errors only: what goes on is said below in a line per step. Most of what is installed is never imported: compiling it
+# all would take longer than the rest.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --no-compile --disable-pip-version-check
 
 CHECKED := monitor models tests $(wildcard benchmarks)
 
@@ -44,7 +45,10 @@ clean: ## remove caches and build files; .venv and var/ (history, models, demo d
 
 # torch goes first and pinned: left to itself pip resolves it to gigabytes of CUDA wheels.
 $(READY): pyproject.toml constraints.txt
-	@[ -x $(BIN)/pip ] || { python=$$(tools/find-python) && "$$python" -m venv $(VENV); }
-	$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install $(PIP_OPTIONS) -c constraints.txt -e '.[test]'
+	@[ -x $(BIN)/pip ] || { python=$$(tools/find-python) && echo "Setting up $(VENV) (seconds)" && "$$python" -m venv $(VENV); }
+	@echo "Installing PyTorch for the CPU (a minute or two, mostly the download)"
+	@$(PIP_INSTALL) -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	@echo "Installing Driftloop and everything else it and its tests need (a minute or two)"
+	@$(PIP_INSTALL) -c constraints.txt -e '.[test]'
 	@touch $@
+	@echo "Ready"
