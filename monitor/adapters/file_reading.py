@@ -39,7 +39,7 @@ _CSV_BLOCK_BYTES = 8 * 1024**2  # no CSV row may be longer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenRow:
-    """A row that did not make it into the table. `row` is 1-based, the header not counted."""
+    """A row that did not make it into the table. `row` is 1-based; header and blank lines do not count."""
 
     row: int
     column: str
@@ -52,9 +52,10 @@ class BrokenRow:
 class RawTable:
     """The wanted columns as the file holds them.
 
-    `columns`: names of all columns of the file. `numbers[i]`: 1-based row number of row i in the file (for JSON
-    Lines the line number). `typed`: False when everything is text because the format knows nothing else (CSV).
-    `contents`: the whole input rows at some positions as JSON text; costs another reading of the file.
+    `columns`: names of all columns of the file. `numbers[i]`: 1-based number of row i among all rows of the file,
+    broken ones included; a blank line is no row. `typed`: False when everything is text because the format knows
+    nothing else (CSV). `contents`: the whole input rows at some positions as JSON text; costs
+    another reading of the file.
     """
 
     file: str
@@ -242,9 +243,8 @@ def _read_json_lines(content: bytes, file: str, scalars: Sequence[str], arrays: 
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     broken: list[BrokenRow] = []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        if not line.strip():
-            continue
+    lines = filter(bytes.strip, content.removeprefix(b"\xef\xbb\xbf").splitlines())
+    for number, line in enumerate(lines, start=1):
         try:
             row = _object(line)
         except (ValueError, RecursionError) as exc:  # JSON and UTF-8 errors are ValueErrors

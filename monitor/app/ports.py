@@ -26,7 +26,7 @@ class Validated:
     `rows`: the schema's columns only, in the order id, timestamp, features, in these Arrow types: id `string`,
     timestamp `timestamp[us, UTC]`, numeric `float64` (null = missing; infinities are rejected), categorical
     `dictionary<int32, string>`, boolean `bool`, image and vector `fixed_size_list<float32>` (images 0..1).
-    `rejected`: one row per rejected input row: `row` (1-based, header not counted), `column`, `reason`
+    `rejected`: one row per rejected input row: `row` (1-based; header and blank lines do not count), `column`, `reason`
     (a closed set, see `domain.quarantine`), `detail`, `content` (the whole input row as JSON text).
     """
 

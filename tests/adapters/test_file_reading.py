@@ -110,6 +110,19 @@ def test_a_header_only_has_columns_and_no_rows(content):
     assert raw.frame.shape == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b"a,b\n\n1,2\n\n\n2\n\n3,4\n"),
+        ("t.jsonl", b'\n{"a": "1", "b": "2"}\n\n \t\n2\n\r\n{"a": "3", "b": "4"}\n'),
+    ],
+)
+def test_blank_lines_are_no_rows_and_are_not_counted(name, content):
+    raw = read_raw(content, name, scalars=["a", "b"])
+    assert columns(raw) == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert (raw.numbers.tolist(), [b.row for b in raw.broken]) == ([1, 3], [2])
+
+
 def test_csv_rows_with_too_few_or_too_many_fields_are_set_aside_and_the_others_keep_their_numbers():
     raw = read_raw(b'a,b\n1,x\n2\n3,"y\nz"\n4,w,!\n5,v\n', "t.csv", scalars=["a", "b"])
     assert columns(raw) == {"a": ["1", "3", "5"], "b": ["x", "y\nz", "v"]}
@@ -152,13 +165,13 @@ def test_one_broken_json_line_is_one_rejected_row():
     ]
     raw = read_raw(b"\n".join(lines), "t.jsonl", scalars=["a"])
     assert columns(raw) == {"a": [1, 2]}
-    assert raw.numbers.tolist() == [1, 8]
+    assert raw.numbers.tolist() == [1, 7]
     assert [(b.row, b.reason.value) for b in raw.broken] == [
         (2, "unreadable_row"),
         (3, "unreadable_row"),
         (4, "unreadable_row"),
         (5, "unreadable_row"),
-        (7, "wrong_type"),
+        (6, "wrong_type"),
     ]
     assert raw.broken[0].content == '{"a": '
     assert raw.broken[2].content == '{"a": "\\xff"}'

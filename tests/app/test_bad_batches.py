@@ -310,6 +310,27 @@ def test_an_id_of_an_earlier_batch_is_refused(bench):
     assert bench.record(f"{earlier}.parquet")["rows"] == ROWS
 
 
+def test_rows_are_numbered_alike_whatever_they_are_refused_for(bench):
+    """Among blank lines and broken rows: one that cannot be read, one that fails its column, one that came before."""
+    earlier = bench.project.add_batch()
+    bench.once()
+    known = bench.collected_ids(f"{earlier}.parquet")[0]
+
+    def spoiled(rows: pa.Table) -> bytes:
+        lines = json_lines(changed("row_id", [6], known)(rows))
+        lines[2] = lines[2][:-10]
+        lines[4] = json.dumps({**json.loads(lines[4]), "a": "abc"})
+        return "\n\n".join(["", *lines[:5], "", *lines[5:]]).encode()
+
+    name, _ = deliver(bench, "jsonl", spoiled)
+    judged(bench, name)
+    assert {(row["row"], row["reason"]) for row in bench.quarantined(name)} == {
+        (3, "unreadable_row"),
+        (5, "wrong_type"),
+        (7, "duplicate_id"),
+    }
+
+
 def test_timestamps_outside_the_promised_window(tmp_path):
     project = Project.create(tmp_path, changes={**ANYTHING, "batches": {"path": "incoming/{year}-{month}-{day}.csv"}})
     rows = project.next_rows()
