@@ -22,9 +22,18 @@ from monitor.domain.version import Alias
 from tests.support.project import Project
 
 KILLS = 20
-BATCHES = 60
+BATCHES = 8  # that wait at any time: enough for work never to run out, few enough to be finished soon after the kills
+PATIENCE_SECONDS = 120
+SCORING, TRAINING = "monitor.adapters.scoring_child", "monitor.adapters.training_child"
 BUSY = {
-    "retrain": {"min_labels": 100, "min_batches": 1, "cooldown": 0, "max_per_week": 10_000, "when": {"new_labels": 0.1}}
+    "schedule": {"every": "100ms"},
+    "retrain": {
+        "min_labels": 100,
+        "min_batches": 1,
+        "cooldown": 0,
+        "max_per_week": 10_000,
+        "when": {"new_labels": 0.3},
+    },
 }
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -32,10 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def project(tmp_path) -> Project:
-    project = Project.create(tmp_path, changes=BUSY)
-    for _ in range(BATCHES):
-        project.add_batch()
-    return project
+    return Project.create(tmp_path, changes=BUSY)
 
 
 @contextmanager
@@ -51,16 +57,35 @@ def daemon(project: Project) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-def recorded(project: Project) -> int:
-    file = project.folder / "var" / "monitor.db"
-    return SqlStore(f"sqlite:///{file}").count_records("tiny") if file.exists() else 0
+class History:
+    """How many batches are recorded; more are delivered with every look, so that work never runs out."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._file = project.folder / "var" / "monitor.db"
+        self._store: SqlStore | None = None
+        self.recorded()
+
+    def recorded(self) -> int:
+        if self._store is None and self._file.exists():
+            self._store = SqlStore(f"sqlite:///{self._file}")
+        count = self._store.count_records("tiny") if self._store else 0
+        while self._project.batches < count + BATCHES:
+            self._project.add_batch()
+        return count
+
+    def seconds_to_next(self, count: int = 1) -> float:
+        """Wait until so many more batches are recorded; returns how long that took."""
+        began, enough = monotonic(), self.recorded() + count
+        until(lambda: self.recorded() >= enough)
+        return monotonic() - began
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
     while not condition():
         assert monotonic() < deadline, "what was waited for did not happen"
-        sleep(0.005)
+        sleep(0.01)
 
 
 def children(process: subprocess.Popen[bytes], module: str) -> list[psutil.Process]:
@@ -100,43 +125,57 @@ def check_everything(project: Project) -> None:
 
 
 def test_the_daemon_is_killed(project):
-    rng = np.random.default_rng(1)
-    for _ in range(KILLS):
+    """Half of the kills come while it starts, half while it works; how long these take is measured on the way."""
+    rng, history = np.random.default_rng(1), History(project)
+    starting = cycle = 0.0
+    for k in range(KILLS):
         with daemon(project) as process:
-            sleep(rng.uniform(0.2, 4.0))  # from the first import to the middle of a batch or of a training run
+            if k % 2:
+                sleep(rng.uniform(0, starting))  # from the first import to the first batch
+            else:
+                starting = history.seconds_to_next()
+                cycle = cycle or history.seconds_to_next(3)
+                sleep(rng.uniform(0, cycle))  # in the middle of a batch or of a training run
             assert process.poll() is None
-        if recorded(project) == project.batches:
-            for _ in range(10):
-                project.add_batch()
-    assert recorded(project) > 0, "no kill came late enough to find the daemon at work"
     check_everything(project)
 
 
-@pytest.mark.parametrize("module", ["monitor.adapters.scoring_child", "monitor.adapters.training_child"])
-def test_a_child_is_killed(project, module):
-    rng, killed = np.random.default_rng(2), 0
+@pytest.mark.parametrize("child", [SCORING, TRAINING])
+def test_a_child_is_killed(project, child):
+    """At any moment of its life; half of the kills of the scoring child, which lives on, find it with batches done."""
+    rng, history, killed = np.random.default_rng(2), History(project), 0
     with daemon(project) as process:
+        history.seconds_to_next()
+        life = one_life(process, child, history)
         while killed < KILLS:
-            until(lambda: children(process, module), seconds=90)
-            sleep(rng.uniform(0, 0.4))
-            for child in children(process, module):
+            until(lambda: children(process, child))
+            if child == SCORING and killed % 2:
+                history.seconds_to_next()
+            sleep(rng.uniform(0, life))
+            for found in children(process, child):
                 with suppress(psutil.NoSuchProcess):  # it may end by itself just now
-                    child.kill()
+                    found.kill()
                     killed += 1
-            if recorded(project) >= project.batches - 3:
-                for _ in range(10):
-                    project.add_batch()
             assert process.poll() is None, "the daemon went down with its child"
+            history.recorded()
     check_everything(project)
 
 
-def test_killed_leftovers_are_reaped(project):
+def one_life(process: subprocess.Popen[bytes], child: str, history: History) -> float:
+    """Seconds from a child's appearance until it is gone, or has seen three batches through."""
+    until(lambda: children(process, child))
+    began, enough = monotonic(), history.recorded() + 3
+    until(lambda: not children(process, child) or history.recorded() >= enough)
+    return monotonic() - began
+
+
+def test_killed_leftovers_are_reaped(tmp_path):
     """A version folder that no transaction knows is gone at the next start."""
+    project = Project.create(tmp_path)
+    project.add_batch()
     with open_application(project.config) as app:
         app.once()
-        version = app.store.next_version("tiny")
-    folder: Path = project.folder / "var" / "models" / "tiny"
-    stray = folder / str(version)
+        stray: Path = app.runtime("tiny").artefacts.folder(app.store.next_version("tiny"))
     stray.mkdir()
     (stray / "code.py").write_text("")
     with open_application(project.config) as app:
