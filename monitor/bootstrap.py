@@ -33,7 +33,7 @@ from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
 from monitor.app.import_labels import import_labels
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Store
-from monitor.app.report_batch import report_batch
+from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
 from monitor.config import Deployment, Settings, load_deployments, load_settings
@@ -138,7 +138,7 @@ class Application:
         with runtime.working(_PATIENCE):
             return champion.rollback(runtime, reason)
 
-    def report(self, name: str, batch: str) -> Path:
+    def report(self, name: str, batch: str) -> Report:
         runtime = self._runtimes[name]
         with runtime.working(_PATIENCE):
             return report_batch(runtime, batch)
@@ -161,10 +161,14 @@ class Application:
 
     def _report(self, name: str, batch: str) -> None:
         try:
-            file = report_batch(self._runtimes[name], batch)
-            self.log.info("report_written", deployment=name, batch=batch, file=str(file))
+            report = report_batch(self._runtimes[name], batch)
         except MonitorError as exc:
             self.log.warning("report_failed", deployment=name, batch=batch, error=str(exc))
+            return
+        if report.file is None:
+            self.log.info("report_skipped", deployment=name, batch=batch, reason=report.reason)
+        else:
+            self.log.info("report_written", deployment=name, batch=batch, file=str(report.file))
 
     def _runtime(self, config: Deployment) -> Runtime:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up

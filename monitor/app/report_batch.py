@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import TRAINING_FILE
-from monitor.domain.schema import Kind
 from monitor.errors import ConfigError
 
 
-def report_batch(rt: Runtime, batch: str) -> Path:
-    """Write `reports/NAME/BATCH.html` and remove the oldest beyond `reports.keep`; returns the file.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`file` is None when there is nothing to draw; `reason` then says why."""
+
+    file: Path | None
+    reason: str = ""
+
+
+def report_batch(rt: Runtime, batch: str) -> Report:
+    """Write `reports/NAME/BATCH.html` and remove the oldest beyond `reports.keep`.
 
     Raises ConfigError for a batch that was never scored, MonitorError when the report could not be made.
     """
     record = rt.store.record(rt.name, batch)
     if record is None or record["model_version"] is None:
         raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
-    columns = [name for name, kind in rt.schema.features.items() if kind not in (Kind.IMAGE, Kind.VECTOR)]
-    reference = _training_rows(rt, record["model_version"])
+    version = record["model_version"]
+    columns = [name for name, kind in rt.schema.features.items() if not kind.is_array]
+    reference = _training_rows(rt, version)
     current = _sampled(rt.collected.read(batch), rt.config.reports.max_rows)
     scores = [name for name in current.column_names if name.startswith("score:") and name in reference.column_names]
+    if not columns and not scores:
+        return Report(
+            None,
+            f"{rt.name}: {batch}: nothing to draw: images and vectors have no place in a report, and no model scored "
+            f"the rows that version {version} was trained on, so that there are no predictions to compare either",
+        )
     folder = rt.settings.data_folder / "reports" / rt.name
     folder.mkdir(parents=True, exist_ok=True)
     out = rt.reporter.report(
         reference.select([*columns, *scores]),
         current.select([*columns, *scores]),
         schema=rt.schema.to_dict(),
-        title=f"{rt.name}: {batch} against the training rows of version {record['model_version']}",
+        title=f"{rt.name}: {batch} against the training rows of version {version}",
         out=folder / f"{batch.replace('/', '-')}.html",
     )
     for stale in sorted(folder.glob("*.html"), key=lambda f: -f.stat().st_mtime)[rt.config.reports.keep :]:
         stale.unlink(missing_ok=True)
-    return out
+    return Report(out)
 
 
 def _training_rows(rt: Runtime, version: int) -> pa.Table:

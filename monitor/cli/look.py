@@ -69,8 +69,11 @@ def report(
     with session.application() as app:
         name, batch = pick_with(app.deployments, first, second)
         with output.stderr().status(f"writing the report of {batch} …"):
-            path = app.report(name, batch)
+            made = app.report(name, batch)
     if session.json:
-        output.emit({"deployment": name, "batch": batch, "report": str(path)})
+        file = None if made.file is None else str(made.file)
+        output.emit({"deployment": name, "batch": batch, "report": file, "reason": made.reason})
+    elif made.file is None:
+        output.stderr().print(made.reason)
     else:
-        typer.echo(path)
+        typer.echo(made.file)
