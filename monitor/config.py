@@ -18,6 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from monitor.domain.schema import Kind, Label, LabelKind, Schema
 from monitor.domain.verdict import Channel
+from monitor.domain.watch.rule import FalseAlarmRate, Mode
+from monitor.domain.watch.season import Season
 from monitor.errors import ConfigError
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
@@ -131,14 +133,44 @@ class ChannelActions(_Part):
         return str(getattr(self, channel.value))
 
 
+_ONLY_BUDGET = ("false_alarms", "incidents", "season", "mode", "max_distance", "watch_calendar")
+_ONLY_PER_BATCH = ("alpha", "hold", "min_rows")
+
+
+def _parse_rate(text: Any) -> str:
+    try:
+        FalseAlarmRate.parse(str(text))
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
+    return str(text)
+
+
+Rate = Annotated[str, BeforeValidator(_parse_rate)]
+
+
 class DetectConfig(_Part):
-    rule: Literal["per_batch"] = "per_batch"
-    alpha: float = Field(default=0.001, gt=0, lt=1)  # family-wise over the columns of one batch and channel
+    """`budget` promises a rate of false alarms; `per_batch` tests each batch for itself."""
+
+    rule: Literal["budget", "per_batch"] = "budget"
+    channels: ChannelActions = ChannelActions()
     min_effect: float = Field(default=0.03, ge=0, le=1)  # AUC scale, about 0.1 standard deviations; shares for classes
     min_loss_increase: float = Field(default=0.1, ge=0)  # relative; performance channel
+    false_alarms: Rate = "1 per year"  # per channel, over all its columns
+    incidents: Rate | None = None  # one-batch findings have a budget of their own; None: the same
+    season: Season = Season.NONE
+    mode: Mode = Mode.NORMAL
+    max_distance: float = Field(default=0.10, gt=0)  # AUC scale or share, from the training reference
+    watch_calendar: bool = False  # also features that are functions of the timestamp
+    alpha: float = Field(default=0.001, gt=0, lt=1)  # family-wise over the columns of one batch and channel
     hold: Batches = 2  # consecutive drifting batches before the verdict is drift
     min_rows: int = Field(default=30, ge=2)
-    channels: ChannelActions = ChannelActions()
+
+    @model_validator(mode="after")
+    def _of_this_rule(self) -> Self:
+        other = _ONLY_PER_BATCH if self.rule == "budget" else _ONLY_BUDGET
+        if wrong := sorted(self.model_fields_set.intersection(other)):
+            raise ValueError(f"`{wrong[0]}` has no meaning for rule `{self.rule}`; set `rule` or leave it out")
+        return self
 
 
 Metric = Literal["accuracy", "roc_auc", "log_loss", "brier", "f1", "average_precision", "mae", "rmse"]
@@ -152,6 +184,7 @@ class PerformanceConfig(_Part):
 class RetrainWhen(_Part):
     new_labels: float = Field(default=0.2, gt=0)  # new labelled rows as a share of the reference rows
     change: bool = True
+    distance: bool = True  # beyond `detect.max_distance`, half as many new labels are enough for one attempt
 
 
 class RetrainConfig(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
@@ -11,9 +11,11 @@ from monitor.app.runtime import Champion, Runtime
 from monitor.app.snapshot import take_first_snapshot
 from monitor.app.training import publish, staging_folder, trained_manifest, training_job
 from monitor.domain.model import Progress
+from monitor.domain.verdict import Channel
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError
 
+_ANY = timedelta(days=1)  # an interval that no number of a successor depends on
 _HELD_OUT_SHARE = 0.2  # of the first training set: the newest rows, for the reference's scores and loss
 _PROMOTED = "promoted"
 
@@ -38,19 +40,38 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
     return champion
 
 
-def install(rt: Runtime, tx: Transaction, manifest: Manifest, *, at: datetime, reason: str) -> AliasMove:
-    """Enter a version and make it the champion, with a detector that has seen nothing yet.
+def install(
+    rt: Runtime, tx: Transaction, manifest: Manifest, memory: DetectorMemory, *, at: datetime, reason: str
+) -> AliasMove:
+    """Enter a version and make it the champion, with the memory that it starts from (see `first_memory`).
 
     `announce` the move once the transaction has taken effect.
     """
     tx.add_version(manifest)
-    DetectorMemory().save(tx, rt.name, manifest.version)
+    memory.save(tx, rt.name, manifest.version)
     return _move(rt, tx, manifest.version, at=at, reason=reason, event=_PROMOTED)
 
 
 def announce(rt: Runtime, move: AliasMove, event: str = _PROMOTED) -> None:
     """Log a move that has taken effect: what is undone by a failing transaction must not have been told."""
     rt.log.info(event, deployment=rt.name, version=move.version, previous=move.previous, reason=move.reason)
+
+
+def first_memory(rt: Runtime, manifest: Manifest) -> DetectorMemory:
+    """What the detector of a version that succeeds the champion starts from.
+
+    It has seen nothing yet, except that its loss is as uncertain from batch to batch as the champion's was.
+    """
+    champion = rt.champion()
+    if champion is None:
+        return DetectorMemory()
+    memory = DetectorMemory.load(rt.store, rt.name, champion.version)
+    states: dict[Channel, bytes] = {}
+    if known := memory.states.get(Channel.PERFORMANCE):
+        watch = rt.deployed(rt.artefacts.verify(manifest)).watch
+        interval = memory.interval(_ANY)
+        states[Channel.PERFORMANCE] = watch.successor(Channel.PERFORMANCE, known, champion.watch, interval)
+    return memory.of_next_version({channel: state for channel, state in states.items() if state})
 
 
 def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
@@ -118,5 +139,7 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
         manifest = trained_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
         manifest = publish(rt, job.staging, manifest)
         with rt.store.transaction() as tx:
-            move = install(rt, tx, manifest, at=rt.clock(), reason=f"first model, trained from {training.path}")
+            move = install(
+                rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=f"first model, trained from {training.path}"
+            )
         announce(rt, move)

@@ -79,7 +79,7 @@ def _score_and_judge(
     with watch.stage("collect"):
         rt.collected.write(item.entry.name, item.window, validated.rows, scores, champion.bundle.manifest.classes)
     with watch.stage("detect"):
-        return judge_batch(champion, validated.rows, scores, rt.config.detect, detector)
+        return judge_batch(champion, validated.rows, scores, detector, config=rt.config, window=item.window)
 
 
 def _draft(

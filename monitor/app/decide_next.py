@@ -21,6 +21,7 @@ def policy_rule(config: Deployment, window_rows: int) -> PolicyRule:
         min_labels=retrain.min_labels,
         min_batches=retrain.min_batches,
         on_change=retrain.when.change,
+        on_distance=retrain.when.distance,
         cooldown_batches=retrain.cooldown,
         max_per_week=retrain.max_per_week,
         max_failures=retrain.max_failures,
@@ -36,6 +37,7 @@ def seen_now(rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, no
         judged=judged,
         alarm=tuple(c.value for c in detector.drifting if actions.of(c) == "retrain"),
         watched=tuple(c.value for c in detector.drifting if actions.of(c) != "retrain"),
+        beyond=tuple(c.value for c in detector.beyond),
         new_labels=max(0, sum(labelled.values()) - memory.rows_used),
         new_batches=max(0, len(labelled) - memory.batches_used),
     )

@@ -15,7 +15,7 @@ from monitor.app.judge import judge_window, measure_window
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import LabelCounts, LabelSource, Validated
 from monitor.app.runtime import Champion, Runtime
-from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry
+from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry, Window
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.errors import DataError
 
@@ -102,7 +102,7 @@ def _restated(
     if manifest is None:
         return record, memory
     coverage = rt.book.coverage(batch)
-    window = measure_window(
+    measured = measure_window(
         rt.collected.read(batch),
         rt.collected.scores(batch),
         rt.book.labels(batch),
@@ -113,7 +113,7 @@ def _restated(
     record = {
         **record,
         "labels_revision": revision,
-        "performance": {**record["performance"], **window.shown, "labels_coverage": coverage},
+        "performance": {**record["performance"], **measured.shown, "labels_coverage": coverage},
     }
     before = record["verdicts"][Channel.PERFORMANCE]["verdict"]
     matured = rt.config.labels is not None and coverage >= rt.config.labels.matured_at
@@ -126,7 +126,8 @@ def _restated(
             reason=f"scored by version {version}, which is no longer the champion",
         )
     else:
-        verdict, memory = judge_window(champion, window, rt.config, memory)
+        window = Window(datetime.fromisoformat(record["window_start"]), datetime.fromisoformat(record["window_end"]))
+        verdict, memory = judge_window(champion, measured, rt.config, memory, window)
     return {**record, "verdicts": {**record["verdicts"], Channel.PERFORMANCE.value: verdict.to_dict()}}, memory
 
 

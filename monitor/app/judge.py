@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from monitor.app.memory import DetectorMemory
 from monitor.app.runtime import Champion
 from monitor.config import Deployment, DetectConfig, PerformanceConfig
+from monitor.domain.batch import Window
 from monitor.domain.detection.per_batch import (
     LossSeen,
     PerBatchRule,
@@ -27,8 +29,9 @@ from monitor.domain.labels import class_codes
 from monitor.domain.measures import Measures
 from monitor.domain.model import Scores
 from monitor.domain.model_reference import ModelReference
+from monitor.domain.profile import Profile
 from monitor.domain.record import ClassShare
-from monitor.domain.verdict import Channel, ChannelVerdict
+from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.stats.label_shift import bbse
 from monitor.stats.losses import absolute_error, log_loss, predicted_classes
 from monitor.stats.moments import Moments
@@ -69,28 +72,70 @@ def rule_of(config: DetectConfig) -> PerBatchRule:
 
 
 def judge_batch(
-    champion: Champion, rows: pa.Table, scores: Scores, config: DetectConfig, memory: DetectorMemory
+    champion: Champion, rows: pa.Table, scores: Scores, memory: DetectorMemory, *, config: Deployment, window: Window
 ) -> Judged:
     """Judge inputs, predictions and, for classes, the label prior of a scored batch."""
-    reference, rule = champion.reference, rule_of(config)
-    score_columns = reference.score_columns(scores)
-    measures = {
-        Channel.INPUTS: reference.inputs.compare(reference.inputs.profile(rows)),
-        Channel.PREDICTIONS: reference.predictions.compare(reference.predictions.profile(score_columns)),
+    reference = champion.reference
+    profiles = {
+        Channel.INPUTS: reference.inputs.profile(rows),
+        Channel.PREDICTIONS: reference.predictions.profile(reference.score_columns(scores)),
     }
-    verdicts: dict[Channel, ChannelVerdict] = {}
-    for channel, measured in measures.items():
-        verdict, streak = judge_columns(channel, measured, rows.num_rows, rule, memory.streaks.get(channel, 0))
-        verdicts[channel] = verdict
-        memory = memory.after(channel, verdict.verdict, streak)
-    prior: Mapping[str, ClassShare] = {}
-    if reference.confusion is not None:
-        seen = _prior_seen(reference, reference.confusion, scores)
-        verdict, streak = judge_labels(seen, rows.num_rows, rule, memory.streaks.get(Channel.LABELS, 0))
-        verdicts[Channel.LABELS] = verdict
-        memory = memory.after(Channel.LABELS, verdict.verdict, streak)
-        prior = {name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in seen.estimate.items()}
+    measures = {
+        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS]),
+        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS]),
+    }
+    seen = None if reference.confusion is None else _prior_seen(reference, reference.confusion, scores)
+    memory = memory.seen(window)
+    if config.detect.rule == "budget":
+        interval = memory.interval(usual_interval(config, window))
+        memory, verdicts = _within_budget(champion, profiles, scores, memory, window=window, interval=interval)
+    else:
+        memory, verdicts = _each_for_itself(measures, seen, rows.num_rows, rule_of(config.detect), memory)
+    shares = seen.estimate if seen else {}
+    prior = {name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in shares.items()}
     return Judged(verdicts=verdicts, memory=memory, measures=measures, label_prior=prior)
+
+
+def _within_budget(
+    champion: Champion,
+    profiles: Mapping[Channel, Profile],
+    scores: Scores,
+    memory: DetectorMemory,
+    *,
+    window: Window,
+    interval: timedelta,
+) -> tuple[DetectorMemory, dict[Channel, ChannelVerdict]]:
+    watch, reference = champion.watch, champion.reference
+    at = watch.moment(window)
+    observed = {
+        Channel.INPUTS: watch.streams.inputs(profiles[Channel.INPUTS], at),
+        Channel.PREDICTIONS: watch.streams.predictions(profiles[Channel.PREDICTIONS], at),
+    }
+    if reference.confusion is not None:
+        observed[Channel.LABELS] = watch.streams.labels(reference.predicted_counts(scores), at)
+    verdicts = {}
+    for channel, seen in observed.items():
+        state, verdict = watch.update(channel, memory.states.get(channel, b""), seen, window, interval)
+        memory, verdicts[channel] = memory.after(verdict, state=state)
+    return memory, verdicts
+
+
+def _each_for_itself(
+    measures: Mapping[Channel, Measures], prior: PriorSeen | None, rows: int, rule: PerBatchRule, memory: DetectorMemory
+) -> tuple[DetectorMemory, dict[Channel, ChannelVerdict]]:
+    verdicts = {}
+    for channel, measured in measures.items():
+        verdict, streak = judge_columns(channel, measured, rows, rule, memory.streaks.get(channel, 0))
+        memory, verdicts[channel] = memory.after(verdict, streak=streak)
+    if prior is not None:
+        verdict, streak = judge_labels(prior, rows, rule, memory.streaks.get(Channel.LABELS, 0))
+        memory, verdicts[Channel.LABELS] = memory.after(verdict, streak=streak)
+    return memory, verdicts
+
+
+def usual_interval(config: Deployment, window: Window) -> timedelta:
+    """From one batch to the next, before two have been seen: the window's length, else what the schedule says."""
+    return (window.end - window.start) or config.schedule.every or timedelta(days=1)
 
 
 def measure_window(
@@ -117,25 +162,42 @@ def measure_window(
 
 
 def judge_window(
-    champion: Champion, window: WindowMeasured, config: Deployment, memory: DetectorMemory
+    champion: Champion, seen: WindowMeasured, config: Deployment, memory: DetectorMemory, window: Window
 ) -> tuple[ChannelVerdict, DetectorMemory]:
     """Judge a matured window of the champion's against its held-out rows."""
-    reference, value = champion.reference.loss, window.estimate.value
-    floor, metric = config.performance.floor, config.performance.metric
+    value, floor, metric = seen.estimate.value, config.performance.floor, config.performance.metric
     below = floor is not None and (value < floor if higher_is_better(metric) else value > floor)
-    seen = LossSeen(
+    if config.detect.rule == "budget":
+        watch = champion.watch
+        interval = memory.interval(usual_interval(config, window))
+        observed = watch.streams.performance(seen.loss, watch.moment(window))
+        before = memory.states.get(Channel.PERFORMANCE, b"")
+        state, verdict = watch.update(Channel.PERFORMANCE, before, observed, window, interval)
+        if below:
+            verdict = replace(
+                verdict, verdict=Verdict.DRIFT, reason=f"{metric} {value:.3g} is worse than the floor {floor:g}"
+            )
+    else:
+        state, verdict = (
+            None,
+            judge_performance(_loss_seen(champion.reference.loss, seen, metric, below), rule_of(config.detect)),
+        )
+    memory, verdict = memory.after(verdict, state=state)
+    return verdict, memory
+
+
+def _loss_seen(reference: Moments, seen: WindowMeasured, metric: str, below_floor: bool) -> LossSeen:
+    return LossSeen(
         n_ref=reference.n,
         mean_ref=reference.mean,
         variance_ref=_variance(reference),
-        n_cur=window.loss.n,
-        mean_cur=window.loss.mean,
-        variance_cur=_variance(window.loss),
+        n_cur=seen.loss.n,
+        mean_cur=seen.loss.mean,
+        variance_cur=_variance(seen.loss),
         metric=metric,
-        value=value,
-        below_floor=below,
+        value=seen.estimate.value,
+        below_floor=below_floor,
     )
-    verdict = judge_performance(seen, rule_of(config.detect))
-    return verdict, memory.after(Channel.PERFORMANCE, verdict.verdict, 0)
 
 
 def _prior_seen(reference: ModelReference, confusion: npt.NDArray[np.float64], scores: Scores) -> PriorSeen:

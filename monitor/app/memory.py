@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
 
 from monitor.app.ports import Store, Transaction
+from monitor.domain.batch import Window
 from monitor.domain.policy import PolicyState, Trigger
-from monitor.domain.verdict import Channel, Verdict
+from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
 _POLICY = "policy"
+_WATCHED = "watched"
+_STARTS = 51  # windows whose median distance is the interval between batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,40 +54,86 @@ class RetrainMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorMemory:
-    """Streaks of differing batches and the last verdict per channel, of one model version.
-
-    It comes and goes with the version: a rollback brings it back as it was.
+    """What the rules remember. Of a model version, and back after a rollback: `streaks` of differing batches, `states`
+    of the budgeted detectors, the `last` verdict per channel and the channels `beyond` their distance. Of the
+    deployment whatever its version: `starts` of the last windows, and `counts`, alarms and judged batches per channel.
     """
 
     streaks: Mapping[Channel, int] = field(default_factory=dict)
+    states: Mapping[Channel, bytes] = field(default_factory=dict)
     last: Mapping[Channel, Verdict] = field(default_factory=dict)
+    beyond: tuple[Channel, ...] = ()
+    starts: tuple[float, ...] = ()
+    counts: Mapping[Channel, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, store: Store, deployment: str, version: int) -> DetectorMemory:
-        body = store.state(deployment, _key(version))
-        if body is None:
-            return cls()
-        plain = json.loads(body)
+        own = json.loads(store.state(deployment, _key(version)) or b"{}")
+        common = json.loads(store.state(deployment, _WATCHED) or b"{}")
         return cls(
-            streaks={Channel(name): count for name, count in plain["streaks"].items()},
-            last={Channel(name): Verdict(verdict) for name, verdict in plain["last"].items()},
+            streaks={Channel(name): count for name, count in own.get("streaks", {}).items()},
+            states={Channel(c): store.state(deployment, _key(version, c)) or b"" for c in own.get("states", [])},
+            last={Channel(name): Verdict(verdict) for name, verdict in own.get("last", {}).items()},
+            beyond=tuple(Channel(name) for name in own.get("beyond", [])),
+            starts=tuple(common.get("starts", ())),
+            counts={Channel(name): (raised, judged) for name, (raised, judged) in common.get("counts", {}).items()},
         )
 
     def save(self, tx: Transaction, deployment: str, version: int) -> None:
-        plain = {"streaks": dict(self.streaks), "last": dict(self.last)}
-        tx.put_state(deployment, _key(version), json.dumps(plain).encode())
+        own = {
+            "streaks": dict(self.streaks),
+            "states": list(self.states),
+            "last": dict(self.last),
+            "beyond": list(self.beyond),
+        }
+        tx.put_state(deployment, _key(version), json.dumps(own).encode())
+        for channel, state in self.states.items():
+            tx.put_state(deployment, _key(version, channel), state)
+        common = {"starts": list(self.starts), "counts": dict(self.counts)}
+        tx.put_state(deployment, _WATCHED, json.dumps(common).encode())
 
-    def after(self, channel: Channel, verdict: Verdict, streak: int) -> DetectorMemory:
-        """A channel's new streak and verdict; `insufficient_data` leaves the last verdict standing."""
-        last = dict(self.last)
-        if verdict is not Verdict.INSUFFICIENT_DATA:
-            last[channel] = verdict
-        return replace(self, streaks={**self.streaks, channel: streak}, last=last)
+    def of_next_version(self, states: Mapping[Channel, bytes]) -> DetectorMemory:
+        """A promoted model's memory: what is the deployment's, and the states that it starts from."""
+        return DetectorMemory(states=states, starts=self.starts, counts=self.counts)
+
+    def seen(self, window: Window) -> DetectorMemory:
+        """With one more batch, for the interval between batches."""
+        return replace(self, starts=(*self.starts, window.start.timestamp())[-_STARTS:])
+
+    def interval(self, default: timedelta) -> timedelta:
+        """Median time from one batch's start to the next one's; before there are two, `default`."""
+        gaps = np.diff(np.sort(np.array(self.starts)))
+        gaps = gaps[gaps > 0]
+        return timedelta(seconds=float(np.median(gaps))) if gaps.size else default
+
+    def after(
+        self, verdict: ChannelVerdict, *, streak: int = 0, state: bytes | None = None
+    ) -> tuple[DetectorMemory, ChannelVerdict]:
+        """What comes next, and the verdict with its counts; `insufficient_data` leaves the last verdict standing."""
+        channel, last = verdict.channel, dict(self.last)
+        raised, judged = self.counts.get(channel, (0, 0))
+        if verdict.verdict is not Verdict.INSUFFICIENT_DATA:
+            new = verdict.raised or (verdict.verdict is Verdict.DRIFT and last.get(channel) is not Verdict.DRIFT)
+            raised, judged = raised + new, judged + 1
+            verdict = replace(verdict, raised=new)
+            last[channel] = verdict.verdict
+        beyond = tuple(
+            c for c in Channel if (c in self.beyond and c is not channel) or (c is channel and verdict.beyond)
+        )
+        memory = replace(
+            self,
+            streaks={**self.streaks, channel: streak},
+            states=self.states if state is None else {**self.states, channel: state},
+            last=last,
+            beyond=beyond,
+            counts={**self.counts, channel: (raised, judged)},
+        )
+        return memory, replace(verdict, alarms=raised, judged=judged)
 
     @property
     def drifting(self) -> tuple[Channel, ...]:
         return tuple(channel for channel in Channel if self.last.get(channel) is Verdict.DRIFT)
 
 
-def _key(version: int) -> str:
-    return f"detector:{version}"
+def _key(version: int, channel: str = "") -> str:
+    return f"detector:{version}:{channel}" if channel else f"detector:{version}"

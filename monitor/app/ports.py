@@ -61,7 +61,10 @@ class BatchSource(Protocol):
 
 
 class LabelSource(Protocol):
-    """Like `BatchSource`, for labels: `rows` has `id` string, `label` string or float64, `available_at` (nullable)."""
+    """Like `BatchSource`, for labels: `rows` has `id` string, `label` string or float64, `available_at` (nullable).
+
+    An id comes more than once only with other labels at later `available_at`: corrections.
+    """
 
     def deliveries(self) -> Sequence[Delivery]: ...
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool: ...

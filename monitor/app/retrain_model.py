@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from monitor.app.champion import announce, install
+from monitor.app.champion import announce, first_memory, install
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
@@ -120,9 +120,10 @@ def _remember(
             pending=None,
         )
     move = None
+    detector = first_memory(rt, built) if built is not None else DetectorMemory()
     with rt.store.transaction() as tx:
         if built is not None:
-            move = install(rt, tx, built, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
+            move = install(rt, tx, built, detector, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
         memory.save(tx, rt.name)
         tx.add_event(rt.name, now, "attempt", attempt.to_dict())
     if move is not None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -30,6 +31,8 @@ from monitor.config import Deployment, Settings
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias
+from monitor.domain.watch.model_watch import ModelWatch
+from monitor.domain.watch.rule import FalseAlarmRate, WatchRule
 from monitor.errors import BusyError, SourceError
 
 _SLACK = timedelta(minutes=5)
@@ -39,8 +42,11 @@ _GENERATION = "generation"  # state key: who wrote this deployment's files last
 
 @dataclass(frozen=True, slots=True)
 class Champion:
+    """The deployed version, what it was trained on, and the detector that watches it under rule `budget`."""
+
     bundle: ModelBundle
     reference: ModelReference
+    watch: ModelWatch
 
     @property
     def version(self) -> int:
@@ -92,10 +98,13 @@ class Runtime:
             manifest = self.store.manifest(self.name, version)
             if manifest is None:
                 raise LookupError(f"{self.name}: champion {version} is not among the versions")
-            bundle = self.artefacts.verify(manifest)
-            body = (bundle.folder / "reference.safetensors").read_bytes()
-            self._champion = Champion(bundle, ModelReference.from_bytes(body))
+            self._champion = self.deployed(self.artefacts.verify(manifest))
         return self._champion
+
+    def deployed(self, bundle: ModelBundle) -> Champion:
+        """A version's files as they are when it is the champion."""
+        reference = ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
+        return Champion(bundle, reference, _watch_of(reference, self.config))
 
     @contextmanager
     def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:
@@ -145,3 +154,22 @@ class Runtime:
         self._generation = secrets.token_bytes(16)
         with self.store.transaction() as tx:
             tx.put_state(self.name, _GENERATION, self._generation)
+
+
+def _watch_of(reference: ModelReference, config: Deployment) -> ModelWatch:
+    detect = config.detect
+    rule = WatchRule(
+        false_alarms=FalseAlarmRate.parse(detect.false_alarms),
+        incidents=FalseAlarmRate.parse(detect.incidents or detect.false_alarms),
+        season=detect.season,
+        mode=detect.mode,
+        min_effect=detect.min_effect,
+        max_distance=detect.max_distance,
+    )
+    return ModelWatch(
+        reference,
+        rule,
+        min_loss_increase=detect.min_loss_increase,
+        zone=ZoneInfo(config.schema_.timezone or "UTC"),
+        watch_calendar=detect.watch_calendar,
+    )

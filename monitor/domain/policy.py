@@ -1,8 +1,9 @@
 """When does evidence become an attempt to retrain? A state machine: no clock, no I/O, no logging.
 
 An attempt is due when enough new labelled rows have come; a change on a channel that may cause retraining brings it
-forward. Alarms alone are a poor policy: much of the gain of a retrain is simply more and fresher labels, and at the
-moment of an alarm there are almost no rows from after the change. So an open alarm is tried again later.
+forward, and so does a lasting distance from the training reference. Alarms alone are a poor policy: much of the gain
+of a retrain is simply more and fresher labels, and at the moment of an alarm there are almost no rows from after the
+change. So an open alarm is tried again later.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Trigger(StrEnum):
 
     NEW_LABELS = "new_labels"
     CHANGE = "change"
+    DISTANCE = "distance"
     OPERATOR = "operator"
 
 
@@ -50,6 +52,7 @@ class PolicyRule:
     min_labels: int  # never try with fewer new labelled rows than this
     min_batches: int  # nor with labels of fewer batches
     on_change: bool
+    on_distance: bool
     cooldown_batches: int
     max_per_week: int
     max_failures: int
@@ -63,6 +66,7 @@ class Seen:
     judged: bool  # False for bad or insufficient data
     alarm: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # channels in drift that may not
+    beyond: tuple[str, ...] = ()  # channels too far from the training reference
     new_labels: int = 0  # labelled rows that no attempt has used yet
     new_batches: int = 0  # batches they come from
 
@@ -77,6 +81,7 @@ class PolicyState:
     batches: int = 0  # judged or not, since the beginning
     last_attempt: int | None = None  # `batches` at that time
     attempts: tuple[datetime, ...] = ()  # of the last week
+    last_promoted: bool = True  # or there was no attempt yet
     failures: int = 0  # attempts since the alarm opened, or since a promotion without alarm, that did not help
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
     """Return what to do; the same inputs give the same answer. `observe` and `attempted` move the state."""
     if not seen.judged:
         return Decided(Decision.WAIT_DATA, "this batch could not be judged")
-    trigger, why = _trigger(seen, rule)
+    trigger, why = _trigger(state, seen, rule)
     if trigger is None:
         if seen.watched:
             return Decided(Decision.WATCH, f"drift on {', '.join(seen.watched)}, which may not cause a retrain")
@@ -116,12 +121,17 @@ def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
     return _allowed(state, seen, rule, trigger, why)
 
 
-def _trigger(seen: Seen, rule: PolicyRule) -> tuple[Trigger | None, str]:
-    """Enough new labels make an attempt due whatever else is known; an alarm only brings it forward."""
+def _trigger(state: PolicyState, seen: Seen, rule: PolicyRule) -> tuple[Trigger | None, str]:
+    """Enough new labels make an attempt due whatever else is known; alarm and distance only bring it forward.
+
+    Distance is a state and may last: it does so once, until a promotion has moved the reference.
+    """
     if seen.new_labels >= rule.new_labels:
         return Trigger.NEW_LABELS, f"{seen.new_labels} new labelled rows"
     if seen.alarm and rule.on_change:
         return Trigger.CHANGE, f"drift on {', '.join(seen.alarm)}"
+    if seen.beyond and rule.on_distance and state.last_promoted and 2 * seen.new_labels >= rule.new_labels:
+        return Trigger.DISTANCE, f"{', '.join(seen.beyond)} too far from the reference"
     return None, f"{seen.new_labels} of {rule.new_labels} new labelled rows"
 
 
@@ -154,6 +164,7 @@ def attempted(state: PolicyState, now: datetime, *, promoted: bool, alarm: bool)
     return replace(
         state,
         last_attempt=state.batches,
+        last_promoted=promoted,
         attempts=(*(at for at in state.attempts if now - at < _WEEK), aware(now)),
         failures=0 if helped else state.failures + 1,
     )

@@ -68,7 +68,7 @@ _ROW_TEXT = {
     RowReason.OUTSIDE_WINDOW: "the timestamp is not in the window that the path promises",
     RowReason.IN_FUTURE: "the timestamp is later than now plus `batches.future`",
     RowReason.MISSING_LABEL: "the label is missing",
-    RowReason.CONTRADICTORY_LABEL: "the file holds different labels for this id; none of them counts",
+    RowReason.CONTRADICTORY_LABEL: "the file holds different labels for this id and does not say which is the later",
 }
 
 _FILE_TEXT = {

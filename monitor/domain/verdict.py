@@ -71,6 +71,8 @@ class ChannelVerdict:
     raised: bool = False  # this batch raised the alarm, or widened it
     incidents: tuple[ColumnFinding, ...] = ()
     beyond: tuple[ColumnFinding, ...] = ()
+    alarms: int | None = None  # raised on this channel since the deployment began, and the batches judged:
+    judged: int | None = None  # the achieved rate, to hold beside the promised one
 
     def to_dict(self) -> dict[str, Any]:
         plain = asdict(self)

@@ -49,18 +49,18 @@ def final(book: ParquetLabelBook | FakeLabelBook) -> dict[str, list[dict[str, ob
 moments = st.integers(-2, 6).map(lambda hours: T0 + hours * HOUR)
 deliveries = st.lists(
     st.tuples(
-        st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from("01")), max_size=6),
-        st.none() | moments,  # available_at of its rows
+        st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from("01"), st.none() | moments), max_size=6),
         moments,  # arrival
     ),
     max_size=5,
 )
-Delivery = tuple[Sequence[tuple[str, str]], datetime | None, datetime]
+Delivery = tuple[Sequence[tuple[str, str, datetime | None]], datetime]  # id, label, available_at; arrival
 
 
 def stage(book: ParquetLabelBook | FakeLabelBook, name: int, delivery: Delivery) -> None:
-    labels, available, arrival = delivery
-    book.stage(f"labels/{name}", labels_of(list(labels), available=available), arrival=arrival)
+    rows, arrival = delivery
+    labels = labels_of([(row, label) for row, label, _ in rows], available=[known for *_, known in rows])
+    book.stage(f"labels/{name}", labels, arrival=arrival)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -93,9 +93,8 @@ def test_the_end_does_not_depend_on_the_order_nor_on_restarts(given_deliveries, 
                 assert book.pending <= pending  # what ranks below a joined label is settled at once
         book.join(END)
         assert final(book) == final(expected)
-        assert (
-            book.pending == expected.pending == sum(row == "z" for labels, *_ in given_deliveries for row, _ in labels)
-        )
+        nobodys = sum(row == "z" for rows, _ in given_deliveries for row, *_ in rows)
+        assert book.pending == expected.pending == nobodys
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -127,7 +126,7 @@ def test_a_crash_after_any_file_was_written_loses_no_label(tmp_path):
 
     for number in range(len(BATCHES)):
         collect(collected, number)
-    stage(book, 0, ([(row, "0") for row in IDS], None, END))
+    stage(book, 0, ([(row, "0", None) for row in IDS], END))
     crash()
     joined = tmp_path / "life" / "labels" / "joined"
     book.join(END)

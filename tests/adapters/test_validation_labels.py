@@ -1,4 +1,4 @@
-"""Labels: one row per id, or the reason why not."""
+"""Labels: one row per id and correction, or the reason why not."""
 
 from __future__ import annotations
 
@@ -66,6 +66,30 @@ def test_contradictory_labels_refuse_all_rows_of_the_id():
     assert found.rejected["detail"][0].as_py() == "id 'a' has the labels 1, 2"
 
 
+def known(*hours: int | None) -> list[datetime | None]:
+    return [None if hour is None else NOON + timedelta(hours=hour) for hour in hours]
+
+
+def test_labels_of_other_moments_are_corrections_by_moment():
+    found = read(DATED, id=["a", "b", "a", "a", "a"], y=["1", "0", "2", "1", "1"], known=known(3, 0, 2, 0, 1))
+    assert (pairs(found), found.rejected.num_rows) == ([("a", "1"), ("a", "2"), ("a", "1"), ("b", "0")], 0)
+    assert found.rows["available_at"].to_pylist() == known(0, 2, 3, 0)
+    assert found.notes == ("1 labels came twice with the same value",)
+
+
+def test_labels_of_one_moment_contradict_each_other_and_leave_those_of_others():
+    found = read(DATED, id=["a", "a", "a", "b"], y=["1", "2", "3", "1"], known=known(1, 1, 2, 1))
+    assert pairs(found) == [("a", "3"), ("b", "1")]
+    assert rejected(found) == [(row, "y", "contradictory_label") for row in (1, 2)]
+    assert found.rejected["detail"][0].as_py() == "id 'a' has the labels 1, 2"
+
+
+def test_a_label_of_unknown_moment_contradicts_every_other_one_of_its_id():
+    found = read(DATED, id=["a", "a", "b", "b"], y=["1", "2", "1", "1"], known=known(1, None, None, 2))
+    assert rejected(found) == [(row, "y", "contradictory_label") for row in (1, 2)]
+    assert (pairs(found), found.rows["available_at"].to_pylist()) == ([("b", "1")], known(2))
+
+
 def test_missing_ids_and_labels_are_refused():
     found = read(id=["a", None, "c", "d"], y=["1", "1", None, ""])
     assert pairs(found) == [("a", "1")]
@@ -100,6 +124,21 @@ def test_no_rows_give_a_note():
     found = validate_labels(b"id,y\n", "labels.csv", CLASSES)
     assert found.rows.num_rows == 0
     assert found.notes == ("the file has no rows",)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("01"), st.integers(0, 4)), max_size=12))
+def test_at_each_moment_an_id_has_the_label_that_was_known_last(rows):
+    """Against the plain words: moments with two labels are dropped, then the last label up to each moment counts."""
+    content = "id,y,known\n" + "".join(f"{i},{y},{NOON + timedelta(hours=h):%Y-%m-%dT%H:%MZ}\n" for i, y, h in rows)
+    found = validate_labels(content.encode(), "labels.csv", DATED)
+    said: dict[tuple[str, int], set[str]] = {}
+    for i, y, h in rows:
+        said.setdefault((i, h), set()).add(y)
+    assert found.rejected.num_rows == sum(len(said[i, h]) > 1 for i, _, h in rows)
+    for hour in range(5):
+        expected = {i: y for (i, h), (y, *more) in sorted(said.items()) if h <= hour and not more}
+        now = [row for row in found.rows.to_pylist() if row["available_at"] <= NOON + timedelta(hours=hour)]
+        assert {row["id"]: row["label"] for row in now} == expected
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["0", "1", "1.0"])), max_size=15))

@@ -20,7 +20,7 @@ ANYTHING = {
     "batches": {"path": "incoming/*", "settle": "0s"},
     "labels": {"path": "labels/*", "delay": "1h", "settle": "0s"},
     "retrain": {"mode": "off"},
-    "detect": {"alpha": 1e-7},  # a hundred batches without one alarm by chance
+    "detect": {"rule": "per_batch", "alpha": 1e-7},  # a hundred batches without one alarm by chance
 }
 
 

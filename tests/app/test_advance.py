@@ -18,7 +18,8 @@ from monitor.errors import ConfigError, SourceError
 from tests.support.project import HOUR, START, Project, deployment
 
 EAGER = {
-    "retrain": {"min_labels": 100, "min_batches": 1, "cooldown": 2, "max_per_week": 10_000, "when": {"new_labels": 0.3}}
+    "retrain": {"min_labels": 100, "min_batches": 1, "cooldown": 2, "max_per_week": 10_000, "when": {"new_labels": 0.3}},
+    "detect": {"false_alarms": "1 per 10 batches"},  # soon enough for twelve of them
 }
 OFF = {"retrain": {"mode": "off"}}
 BATCHES = 12
@@ -127,7 +128,7 @@ def test_a_late_batch_is_still_judged(tmp_path):
 
 
 def test_labels_that_come_later_restate_and_raise_no_second_alarm(tmp_path):
-    project = Project.create(tmp_path, changes=OFF)
+    project = Project.create(tmp_path, changes={**OFF, "performance": {"metric": "accuracy", "floor": 0.6}})
     name = project.add_batch(flipped=True)
     whole = project.labels / f"{name}.parquet"
     table = pq.read_table(whole)
@@ -138,14 +139,14 @@ def test_labels_that_come_later_restate_and_raise_no_second_alarm(tmp_path):
         first = app.store.record("tiny", name)
         assert first["verdicts"]["performance"]["verdict"] == "drift"
         assert first["performance"]["labels_coverage"] == pytest.approx(100 / 120)
-        state = app.store.state("tiny", "detector:1")
+        state = app.store.state("tiny", "detector:1:performance")
         project.write(project.labels / "rest.parquet", table.slice(100))
         app.once()
         second = app.store.record("tiny", name)
         assert second["performance"]["labels_coverage"] == 1.0
         assert second["performance"]["realised"] != first["performance"]["realised"]
         assert second["verdicts"] == first["verdicts"]
-        assert app.store.state("tiny", "detector:1") == state
+        assert app.store.state("tiny", "detector:1:performance") == state
 
 
 @pytest.fixture
@@ -179,19 +180,19 @@ def test_going_back_twice_goes_back_twice(three_versions):
 
 def test_the_detector_comes_back_with_its_version_bit_for_bit(three_versions):
     with open_application(three_versions.config) as app:
-        states = {v: app.store.state("tiny", f"detector:{v}") for v in (1, 2, 3)}
+        states = {v: app.store.state("tiny", f"detector:{v}:inputs") for v in (1, 2, 3)}
         assert all(states.values())
         assert states[3] != states[1]
         app.rollback("tiny", "worse")
         app.rollback("tiny", "worse")
         app.promote("tiny", 3, "it was better")
-        assert {v: app.store.state("tiny", f"detector:{v}") for v in (1, 2, 3)} == states
+        assert {v: app.store.state("tiny", f"detector:{v}:inputs") for v in (1, 2, 3)} == states
         app.rollback("tiny", "no, worse")
         assert app.store.alias("tiny", Alias.CHAMPION) == 1
         three_versions.add_batch(shift=1.0)
         app.once()
-        assert app.store.state("tiny", "detector:3") == states[3], "only the champion's goes on"
-        assert app.store.state("tiny", "detector:1") != states[1]
+        assert app.store.state("tiny", "detector:3:inputs") == states[3], "only the champion's goes on"
+        assert app.store.state("tiny", "detector:1:inputs") != states[1]
 
 
 def test_a_dry_run_changes_nothing_but_the_journal(lived, tmp_path):
@@ -204,7 +205,7 @@ def test_a_dry_run_changes_nothing_but_the_journal(lived, tmp_path):
         files = {
             p.relative_to(folder) for p in (folder / "var").rglob("*") if p.is_file() and "monitor.db" not in p.name
         }
-        keys = ["policy", *(f"detector:{m.version}" for m in store.manifests("tiny"))]
+        keys = ["policy", *(f"detector:{m.version}:inputs" for m in store.manifests("tiny"))]
         history = store.alias_history("tiny", Alias.CHAMPION)
         return store.records("tiny"), store.manifests("tiny"), history, [store.state("tiny", k) for k in keys], files
 

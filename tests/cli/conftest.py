@@ -59,7 +59,7 @@ def monitor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose batches were all judged: eight quiet ones, then four with moved input and a flipped relation."""
-    project = Project.create(tmp_path_factory.mktemp("lived") / "project")
+    project = Project.create(tmp_path_factory.mktemp("lived") / "project", changes={"detect": {"rule": "per_batch"}})
     for _ in range(8):
         project.add_batch()
     for k in range(4):

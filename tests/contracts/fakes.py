@@ -357,15 +357,20 @@ def rows_of(ids: Sequence[str], **columns: Any) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.string()), **columns})
 
 
-def labels_of(labels: Mapping[str, Any] | Sequence[tuple[str, Any]], *, available: datetime | None = None) -> pa.Table:
-    """A label delivery; `available` holds for all of its rows."""
+def labels_of(
+    labels: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    *,
+    available: datetime | Sequence[datetime | None] | None = None,
+) -> pa.Table:
+    """A label delivery; `available` holds for all of its rows, or for one each."""
     pairs = list(labels.items() if isinstance(labels, Mapping) else labels)
     values = [label for _, label in pairs]
+    moments = available if isinstance(available, Sequence) else [available] * len(pairs)
     kind = pa.float64() if values and isinstance(values[0], float) else pa.string()
     return pa.table(
         {
             "id": pa.array([row for row, _ in pairs], pa.string()),
             "label": pa.array(values, kind),
-            "available_at": pa.array([available] * len(pairs), pa.timestamp("us", "UTC")),
+            "available_at": pa.array(moments, pa.timestamp("us", "UTC")),
         }
     )

@@ -71,6 +71,22 @@ def test_the_moment_a_label_is_said_to_be_known_counts_before_all_else(book, col
     assert book.join(T0 + 50 * DAY).joined == 1
 
 
+def test_a_delivery_may_correct_its_own_labels(book, collect):
+    collect("a", "xy")
+    available = [T0 + 5 * DAY, T0, T0 + 3 * DAY, T0]
+    labels = labels_of([("x", "1"), ("x", "1"), ("x", "0"), ("y", "1")], available=available)
+    book.stage("l", labels, arrival=LONG_AFTER)
+    said = []
+    for day in (0, 3, 5):
+        counts = book.join(T0 + day * DAY)
+        said.append((labelled(book, "a"), counts.joined, counts.corrected, counts.pending))
+    assert said == [
+        ({"x": "1", "y": "1"}, 2, 0, 2),
+        ({"x": "0", "y": "1"}, 0, 1, 1),
+        ({"x": "1", "y": "1"}, 0, 1, 0),
+    ]
+
+
 def test_labels_wait_for_their_rows(book, collect):
     book.stage("l", labels_of({"x": "1", "y": "0", "nobody": "1"}), arrival=T0)
     assert book.join(LONG_AFTER) == LabelCounts(pending=3)

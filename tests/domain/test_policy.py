@@ -28,6 +28,7 @@ RULE = PolicyRule(
     min_labels=200,
     min_batches=2,
     on_change=True,
+    on_distance=True,
     cooldown_batches=2,
     max_per_week=7,
     max_failures=3,

@@ -1,4 +1,4 @@
-"""Hold rows of labels against the schema: `id, label, available_at`, one row per id."""
+"""Hold rows of labels against the schema: `id, label, available_at`, one row per id and correction."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class LabelColumns:
 def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validated:
     """Read and judge labels; see `ports.LabelSource` for the table. `available_at` is null where it is not known.
 
-    The same label twice is one row, at the earliest `available_at`; different labels for one id refuse all its rows.
+    Different labels of one id, each with another `available_at`, are corrections: all are kept, by moment. Those that
+    do not say which came later, because they share a moment or some have none, are refused. The same label again,
+    without another one between, is one row, at the earliest moment.
     Raises DataError when the file as a whole cannot be used.
     """
     label, available = columns.label, columns.available_at
@@ -50,8 +52,8 @@ def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validat
         rejections.add(available, known.findings)
     rows = _good(raw, ids.values, values.values, known.values, rejections)
     rejections.add(label.name, _contradictory(rows, raw.frame.height))
-    kept = rows.filter(pl.col("labels") == 1)
-    once = kept.unique("id", keep="first", maintain_order=True)
+    kept = rows.filter(pl.col("labels") == 1).sort("first", "available_at", nulls_last=True, maintain_order=True)
+    once = kept.filter(pl.struct("id", "label").rle_id().diff().fill_null(1) > 0)
     return Validated(
         rows=_table(once, label),
         rejected=rejections.table(raw),
@@ -74,7 +76,10 @@ def _known_at(raw: RawTable, columns: LabelColumns) -> Typed:
 
 
 def _good(raw: RawTable, ids: pa.Array, labels: pa.Array, known: pa.Array, rejections: Rejections) -> pl.DataFrame:
-    """The good rows, each with how many labels its id has and which."""
+    """The good rows, each with the place where its id comes first and how many labels the id has at its `moment`.
+
+    An id with a row of unknown moment has one moment: nothing says which of its labels is the later.
+    """
     frame = pl.DataFrame(
         {
             "id": pl.Series(ids, dtype=pl.String),
@@ -83,9 +88,10 @@ def _good(raw: RawTable, ids: pa.Array, labels: pa.Array, known: pa.Array, rejec
             "position": np.arange(raw.frame.height),
         }
     ).filter(pl.Series(rejections.good, dtype=pl.Boolean))
+    dated = pl.col("available_at").is_not_null().all().over("id")
     return frame.with_columns(
-        pl.col("label").n_unique().over("id").alias("labels"), pl.col("available_at").min().over("id")
-    )
+        pl.col("position").min().over("id").alias("first"), pl.when(dated).then("available_at").alias("moment")
+    ).with_columns(pl.col("label").n_unique().over("id", "moment").alias("labels"))
 
 
 def _contradictory(rows: pl.DataFrame, height: int) -> tuple[Finding, ...]:
@@ -95,7 +101,7 @@ def _contradictory(rows: pl.DataFrame, height: int) -> tuple[Finding, ...]:
     listed = several.select(
         "position",
         ("id '" + pl.col("id") + "' has the labels ").alias("who")
-        + pl.col("label").cast(pl.String).unique(maintain_order=True).implode().list.join(", ").over("id"),
+        + pl.col("label").cast(pl.String).unique(maintain_order=True).implode().list.join(", ").over("id", "moment"),
     )
     details = dict(zip(listed["position"].to_list(), listed["who"].to_list(), strict=True))
     bad = np.zeros(height, dtype=np.bool_)

@@ -19,7 +19,7 @@ from monitor.errors import ConfigError
 from monitor.stats.sequential.regression import cap_dof
 
 _PSEUDO_DOF = 4.0  # pseudo-batches say nothing about days: their scale counts as four residuals
-UNDATED = "warmed up without timestamps: the dispersion between batches is unknown and will be learnt"
+UNDATED = "warmed up without timestamps or too few batches: the dispersion between batches will be learnt"
 
 
 def step(

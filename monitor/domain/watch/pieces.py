@@ -18,6 +18,8 @@ from monitor.domain.watch.streams import SMOOTHING, Measure, Observation, Stream
 from monitor.stats.sequential.regression import Array
 
 _MOST = 400  # pieces, as far as their length allows: enough for a year of days
+_FEWEST = 12  # batches that a warm-up must have: two more than there are regressors of a channel without season
+_SHORTER = 30
 _LENGTHS = (60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)  # seconds, the smallest that leaves no more than `_MOST`
 
 Times = npt.NDArray[np.datetime64]
@@ -88,24 +90,30 @@ class Pieces:
     def batches(self, streams: StreamSet, window: Window, rows: int, zone: tzinfo) -> list[Observation]:
         """Put together to the length of a batch over `window`, or of `rows` rows where the pieces have no times.
 
-        Their phase is that of the batch, their starts are in `zone`. The last one without times may be shorter.
+        Their phase is that of the batch, their starts are in `zone`. The last one without times may be shorter. When
+        these would be too few to learn from, about 30 shorter ones without starts: they tell where a batch should
+        lie, but of its dispersion only what sampling adds.
         """
-        if not len(self.starts):
-            return []
-        if self.seconds:
-            length = max(1, round((window.end - window.start).total_seconds() / self.seconds)) * self.seconds
-            group = np.floor((self.starts - window.start.timestamp()) / length + 1e-9).astype(np.int64)
-        else:
-            usual = float(np.median(self.rows.max(axis=1, initial=1.0)))
-            group = np.arange(len(self.starts)) // max(1, round(rows / usual))
-        numbers = np.unique(group)
+        group = self._groups(window, rows)
+        numbers, dated = np.unique(group), bool(self.seconds)
+        if len(numbers) < _FEWEST:
+            group = np.arange(len(self.starts)) * _SHORTER // max(len(self.starts), _SHORTER)
+            numbers, dated = np.unique(group), False
         outside = np.zeros(len(streams.guards))
-        starts = [_moment(float(self.starts[group == g][0])) for g in numbers]
+        starts = [_moment(float(self.starts[group == g][0])) if dated else None for g in numbers]
         at = [start and start.astimezone(zone) for start in starts]
         values, weights = self._merged(streams.streams, [group == g for g in numbers])
         return [
             Observation(at=a, values=v, rows=w, outside=outside) for a, v, w in zip(at, values, weights, strict=True)
         ]
+
+    def _groups(self, window: Window, rows: int) -> npt.NDArray[np.int64]:
+        """For each piece the number of the batch that it would be in."""
+        if self.seconds:
+            length = max(1, round((window.end - window.start).total_seconds() / self.seconds)) * self.seconds
+            return np.floor((self.starts - window.start.timestamp()) / length + 1e-9).astype(np.int64)
+        usual = float(np.median(self.rows.max(axis=1, initial=1.0))) if len(self.rows) else 1.0
+        return np.arange(len(self.starts), dtype=np.int64) // max(1, round(rows / usual))
 
     def _merged(self, streams: tuple[Stream, ...], groups: list[npt.NDArray[np.bool_]]) -> tuple[Array, Array]:
         shape = (len(groups), len(streams))

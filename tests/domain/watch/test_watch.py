@@ -216,7 +216,7 @@ def test_random_parts_of_the_reference_warm_up_too_and_it_says_so():
     stream, reference, _ = begun(15)
     watch = Watch(reference)
     watch.warm_up((None, reference.profile(stream.rows(t - t % 7))) for t in range(30))
-    assert "dispersion between batches is unknown" in watch.notes[0]
+    assert "the dispersion between batches will be learnt" in watch.notes[0]
     verdicts = [watch.update(reference.profile(stream.rows(7 * t))) for t in range(1, 40)]
     assert {v.verdict for v in verdicts} == {Verdict.OK}
     verdicts = [watch.update(reference.profile(stream.rows(7 * t, c=0, spread=0.5))) for t in range(40, 50)]
