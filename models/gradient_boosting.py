@@ -124,8 +124,14 @@ class GradientBoosting:
         for name, levels in self.levels.items():
             codes = frame[name].cat.set_categories(levels).cat.codes.to_numpy()
             blocks.append(np.where(codes < 0, np.nan, codes)[:, None])
-        numbers = [np.stack(frame[name].to_numpy()) for name in self.columns if name not in self.levels]
+        numbers = [_numbers(frame[name]) for name in self.columns if name not in self.levels]
         return np.hstack([*blocks, *(block.reshape(len(frame), -1) for block in numbers)], dtype=np.float64)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Values as they are; images and vectors are objects, one array per row."""
+    values = column.to_numpy()
+    return np.stack(values) if values.dtype == object else values
 
 
 def _levels(column: pd.Series) -> list[str]:
