@@ -28,6 +28,7 @@ from monitor.adapters.scoring_worker import ScoringWorker
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.adapters.trainer import ChildTrainer
 from monitor.app import champion
+from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
@@ -40,7 +41,7 @@ from monitor.config import Deployment, Settings, load_deployments, load_settings
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord
-from monitor.domain.verdict import Verdict
+from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
@@ -137,6 +138,11 @@ class Application:
         runtime = self._runtimes[name]
         with runtime.working(_PATIENCE):
             return champion.rollback(runtime, reason)
+
+    def acknowledge(self, name: str, channel: Channel | None, reason: str) -> tuple[Acknowledged, ...]:
+        runtime = self._runtimes[name]
+        with runtime.working(_PATIENCE):
+            return acknowledge(runtime, channel, reason)
 
     def report(self, name: str, batch: str) -> Report:
         runtime = self._runtimes[name]

@@ -13,7 +13,7 @@ from monitor.domain.batch import DeliveryKind, DeliveryState, aware
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias, Manifest
 
-_LOOK_BACK = 200  # batches searched for the newest one whose labels have come
+LOOK_BACK = 200  # batches searched for the newest one whose labels have come
 _WAITING = (DeliveryState.SEEN, DeliveryState.CLAIMED)
 
 
@@ -106,7 +106,7 @@ class DeploymentStatus:
 def deployment_status(store: Store, deployment: Deployment, now: datetime) -> DeploymentStatus:
     """Read what the store says about a deployment, as of `now`; one that never ran has no last batch and no model."""
     name = deployment.name
-    records = store.records(name, last=_LOOK_BACK)
+    records = store.records(name, last=LOOK_BACK)
     newest = records[-1] if records else None
     manifest = _champion(store, name)
     unlabelled = _unlabelled(records, deployment)

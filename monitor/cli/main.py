@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import compare, labels, look, models, operate, setup
+from monitor.cli import acknowledge, compare, labels, look, models, operate, setup
 from monitor.cli.command import ConfigOption, DebugOption, JsonOption, command, session_of, share
 from monitor.cli.session import Session
 from monitor.errors import MonitorError
@@ -57,6 +57,7 @@ def _shared(
 command(app)(operate.run)
 command(app)(operate.once)
 command(app)(operate.retrain)
+command(app)(acknowledge.acknowledge)
 command(app)(look.status)
 command(app)(look.history)
 command(app)(look.report)

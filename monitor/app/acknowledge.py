@@ -1,0 +1,81 @@
+"""An alarm of the budgeted detector stands until somebody says that they have seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from monitor.app.memory import DetectorMemory
+from monitor.app.runtime import Runtime
+from monitor.app.status import LOOK_BACK
+from monitor.domain.verdict import Channel, Verdict
+from monitor.errors import ConfigError
+
+_ANY = timedelta(days=1)  # an interval that nothing of closing an alarm depends on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """A closed alarm: the batch that it was last seen on, why it stood, and the columns that it named."""
+
+    channel: Channel
+    batch: str | None
+    alarm: str
+    columns: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "channel": self.channel.value,
+            "batch": self.batch,
+            "alarm": self.alarm,
+            "columns": list(self.columns),
+        }
+
+
+def acknowledge(rt: Runtime, channel: Channel | None, reason: str) -> tuple[Acknowledged, ...]:
+    """Close the champion's standing alarm on `channel`, by default on all; returns those that were open.
+
+    What inputs, predictions and class shares have moved to is ordinary from now on; performance is still held to what
+    the champion reached on its held-out rows. Raises ConfigError under a rule whose alarms close by themselves, and
+    without a champion.
+    """
+    if rt.config.detect.rule != "budget":
+        raise ConfigError(
+            f"{rt.name}: under rule `{rt.config.detect.rule}` an alarm closes by itself with the first batch that "
+            "does not differ; there is nothing to acknowledge"
+        )
+    champion = rt.champion()
+    if champion is None:
+        raise ConfigError(f"{rt.name}: no model yet, so no alarm; the first one is trained at the first pass")
+    memory = DetectorMemory.load(rt.store, rt.name, champion.version)
+    closed = tuple(_seen(rt, one) for one in memory.drifting if channel in (None, one))
+    if not closed:
+        return ()
+    for one in closed:
+        state = champion.watch.acknowledged(one.channel, memory.states.get(one.channel, b""), memory.interval(_ANY))
+        memory = _without_alarm(memory, one.channel, state)
+    now = rt.clock()
+    with rt.store.transaction() as tx:
+        memory.save(tx, rt.name, champion.version)
+        for one in closed:
+            body = {**one.to_dict(), "version": champion.version, "reason": reason}
+            tx.add_event(rt.name, now, "acknowledged", body)
+    for one in closed:
+        rt.log.info("acknowledged", deployment=rt.name, channel=one.channel.value, alarm=one.alarm, reason=reason)
+    return closed
+
+
+def _without_alarm(memory: DetectorMemory, channel: Channel, state: bytes) -> DetectorMemory:
+    """One for performance below its floor was raised by no detector: then there may be no state."""
+    states = {**memory.states, channel: state} if state else memory.states
+    return replace(memory, states=states, last={**memory.last, channel: Verdict.OK})
+
+
+def _seen(rt: Runtime, channel: Channel) -> Acknowledged:
+    for record in reversed(rt.store.records(rt.name, last=LOOK_BACK)):
+        verdict = record["verdicts"].get(channel.value)
+        if verdict is not None and verdict["verdict"] == Verdict.DRIFT:
+            columns = tuple(dict.fromkeys(column["name"] for column in verdict["columns"]))
+            return Acknowledged(channel=channel, batch=record["batch"], alarm=verdict["reason"], columns=columns)
+    return Acknowledged(channel=channel, batch=None, alarm="", columns=())
