@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.app.ports import Store
-from monitor.app.status import newest_matured
+from monitor.app.status import newest_judged, newest_matured, was_judged
 from monitor.domain.verdict import Channel, Verdict
 
 _MOST_LOOKED_BACK = 512  # batches searched for newly come labels
@@ -19,7 +19,8 @@ class Tally:
     """What has been counted so far. The numbers only grow, within a process and from one process to the next:
     what is counted of a record is never restated.
 
-    `newest` is the last record, `matured` the last one whose realised performance is known.
+    `newest` is the last record, `matured` the last one whose realised performance is known, `judged` the last one
+    that the detector has seen the performance of. `alarms` and `watched` count alarms and judged batches per channel.
     """
 
     def __init__(self, store: Store, deployment: str) -> None:
@@ -27,7 +28,6 @@ class Tally:
         self._deployment = deployment
         self._counted = 0
         self._last_counted: str | None = None
-        self._matured_at = 0  # 1-based place of `matured` in the history
         self._last_attempt: Mapping[str, Any] | None = None
         self._clear()
 
@@ -39,6 +39,10 @@ class Tally:
         self.quarantined = 0
         self.newest: Mapping[str, Any] | None = None
         self.matured: Mapping[str, Any] | None = None
+        self.judged: Mapping[str, Any] | None = None
+        self._matured_at = self._judged_at = 0  # 1-based places of `matured` and `judged` in the history
+        self.alarms: dict[Channel, int] = {}
+        self.watched: dict[Channel, int] = {}
 
     def update(self) -> None:
         """Count what has come since; raises StoreError and has then counted nothing twice."""
@@ -53,7 +57,7 @@ class Tally:
         total = self._store.count_records(self._deployment)
         if total == 0:
             return
-        back = min(max(total - self._matured_at, 1), _MOST_LOOKED_BACK)
+        back = min(max(total - min(self._matured_at, self._judged_at), 1), _MOST_LOOKED_BACK)
         wanted = max(total - self._counted + 1, back)  # with the last one counted, to see where the new ones begin
         records = self._store.records(self._deployment, last=wanted if self._counted else None)
         fresh = self._after_last_counted(records)
@@ -80,6 +84,18 @@ class Tally:
         if found is not None:
             self.matured = found
             self._matured_at = self._counted - len(records) + 1 + records.index(found)
+        judged = newest_judged(records, Channel.PERFORMANCE)
+        if judged is not None:
+            self.judged = judged
+            self._judged_at = self._counted - len(records) + 1 + records.index(judged)
+        for channel in Channel:
+            self._count_alarms(channel, [r["verdicts"][channel.value] for r in records if was_judged(r, channel)])
+
+    def _count_alarms(self, channel: Channel, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Each verdict holds the counts up to itself; labels may come in any order, so the largest is the newest."""
+        if verdicts:
+            self.alarms[channel] = max(self.alarms.get(channel, 0), *(v["alarms"] for v in verdicts))
+            self.watched[channel] = max(self.watched.get(channel, 0), *(v["judged"] for v in verdicts))
 
     def _count(self, record: Mapping[str, Any]) -> None:
         seen = {record["verdicts"][c.value]["verdict"] for c in _KNOWN_ON_ARRIVAL if c.value in record["verdicts"]}

@@ -35,6 +35,10 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "verdict": ("1 for the verdict of the last judged batch, else 0.", ("channel", "verdict")),
     "evidence": ("What speaks for drift, in the unit of the detection rule.", ("channel",)),
     "evidence_threshold": ("Evidence from which on the verdict is drift.", ("channel",)),
+    "promised_batches_per_alarm": ("Fewest batches per false alarm on average, under rule budget.", ("channel",)),
+    "distance": ("Distance of the farthest column from the training reference, on the AUC scale.", ("channel",)),
+    "beyond": ("1 while a column is surely farther from the training reference than max_distance.", ("channel",)),
+    "incident": ("1 when a column was out of line on the last judged batch alone.", ("channel",)),
     "column_shift": ("Shift of the columns that moved in the last batch, on the AUC scale.", ("channel", "column")),
     "performance": ("Realised performance of the newest window with enough labels.", ("metric",)),
     "performance_low": ("Lower end of the interval of the realised performance.", ("metric",)),
@@ -56,6 +60,8 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 _COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "batches": ("Judged batches, by the verdict when they came (performance is not known by then).", ("verdict",)),
+    "alarms": ("Alarms raised since the deployment began.", ("channel",)),
+    "judged_batches": ("Batches that could have raised one.", ("channel",)),
     "rows": ("Rows scored.", ()),
     "quarantined_rows": ("Rows put into quarantine.", ()),
     "decisions": ("What was decided after each batch.", ("decision",)),
@@ -136,6 +142,7 @@ class StoreCollector(Collector):
         self._model(scrape, name, metric)
         if tally.newest is not None:
             _last_batch(scrape, name, tally.newest)
+            _channels(scrape, deployment, tally.newest, tally.judged or tally.newest)
         if tally.matured is not None:
             _performance(scrape, name, metric, tally.matured)
 
@@ -162,6 +169,9 @@ def _counters(scrape: _Scrape, name: str, tally: Tally) -> None:
     """Every member of the closed sets from the start, so that the first increase is seen as one."""
     for verdict in Verdict:
         scrape.add("batches", tally.batches[verdict], name, verdict.value)
+    for channel in Channel:
+        scrape.add("alarms", tally.alarms.get(channel, 0), name, channel.value)
+        scrape.add("judged_batches", tally.watched.get(channel, 0), name, channel.value)
     for decision in Decision:
         scrape.add("decisions", tally.decisions[decision], name, decision.value)
     for outcome in (*Outcome, "failed"):
@@ -171,14 +181,31 @@ def _counters(scrape: _Scrape, name: str, tally: Tally) -> None:
 
 
 def _last_batch(scrape: _Scrape, name: str, record: Mapping[str, Any]) -> None:
-    for channel in Channel:
-        if (seen := record["verdicts"].get(channel.value)) is not None:
-            _channel(scrape, name, channel.value, seen)
     for stage, seconds in record["seconds"].items():
         scrape.add("last_batch_stage_seconds", seconds, name, stage)
     scrape.add("last_batch_window_end_timestamp_seconds", _timestamp(record["window_end"]), name)
     scrape.add("last_batch_rows", record["rows"], name)
     _label_shares(scrape, name, record["label_prior"])
+
+
+def _channels(scrape: _Scrape, deployment: Deployment, newest: Mapping[str, Any], labelled: Mapping[str, Any]) -> None:
+    """Performance of `labelled`, the newest record that it was judged of: the last batch's labels come later."""
+    for channel in Channel:
+        record = labelled if channel is Channel.PERFORMANCE else newest
+        if (seen := record["verdicts"].get(channel.value)) is not None:
+            _channel(scrape, deployment.name, channel.value, seen)
+            if deployment.detect.rule == "budget":
+                _budget(scrape, deployment.name, channel.value, seen)
+
+
+def _budget(scrape: _Scrape, name: str, channel: str, seen: Mapping[str, Any]) -> None:
+    """What only the budgeted detector knows; nothing of a batch that it has not seen."""
+    scrape.add("promised_batches_per_alarm", seen["threshold"], name, channel)
+    scrape.add("distance", seen["distance"], name, channel)
+    if seen["distance"] is not None:
+        scrape.add("beyond", float(bool(seen["beyond"])), name, channel)
+    if seen["judged"] is not None:
+        scrape.add("incident", float(bool(seen["incidents"])), name, channel)
 
 
 def _channel(scrape: _Scrape, name: str, channel: str, seen: Mapping[str, Any]) -> None:

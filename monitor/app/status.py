@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +19,25 @@ _WAITING = (DeliveryState.SEEN, DeliveryState.CLAIMED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStatus:
-    """One channel of the last batch; `columns` are those that moved, the largest shift first."""
+    """One channel of the last batch; for performance of the newest window that was judged, once there is one.
 
+    `columns` are those that moved, `incidents` those out of line on this batch only, `beyond` those too far from the
+    training reference, the largest shift first. `alarms` were raised in `judged` batches since the deployment began.
+    """
+
+    batch: str
     verdict: Verdict
     reason: str
     action: str  # what the configuration lets it cause: log, alert, retrain
+    acknowledged: bool = False  # the alarm was closed since
+    evidence: float | None = None
+    threshold: float | None = None
+    distance: float | None = None
     columns: tuple[str, ...] = ()
+    incidents: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+    alarms: int | None = None
+    judged: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +91,8 @@ class AttemptStatus:
 class DeploymentStatus:
     """All of it as of one moment. `waiting` and `labels_waiting`: deliveries known and not yet done.
 
+    `false_alarms` is the rate that is promised for each channel; None under a rule that promises none.
+
     `unlabelled_batches` are those of the last 200 without enough labels; `unlabelled_rows` their rows without one.
     """
 
@@ -91,6 +106,7 @@ class DeploymentStatus:
     last: LastBatch | None
     performance: PerformanceStatus
     model: ModelStatus | None
+    false_alarms: str | None
     decision: str | None
     decision_reason: str
     last_attempt: AttemptStatus | None
@@ -118,9 +134,10 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         labels_waiting=_waiting(store, name, DeliveryKind.LABELS),
         unlabelled_batches=len(unlabelled),
         unlabelled_rows=sum(round(r["rows"] * (1 - r["performance"]["labels_coverage"])) for r in unlabelled),
-        last=_last(newest, deployment, now) if newest else None,
+        last=_last(store, records, deployment, now) if records else None,
         performance=_performance(records, deployment, manifest),
         model=_model(manifest, now) if manifest else None,
+        false_alarms=deployment.detect.false_alarms if deployment.detect.rule == "budget" else None,
         decision=newest["decision"] if newest else None,
         decision_reason=newest["decision_reason"] if newest else "",
         last_attempt=_attempt(store, name),
@@ -129,8 +146,17 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
     )
 
 
-def _last(record: Mapping[str, Any], deployment: Deployment, now: datetime) -> LastBatch:
+def _last(store: Store, records: Sequence[Mapping[str, Any]], deployment: Deployment, now: datetime) -> LastBatch:
+    record = records[-1]
     start, end = datetime.fromisoformat(record["window_start"]), datetime.fromisoformat(record["window_end"])
+    closed = {(event["channel"], event["batch"]) for event in store.events(deployment.name, event="acknowledged")}
+    channels = {}
+    for channel in Channel:
+        shown = (newest_judged(records, channel) if channel is Channel.PERFORMANCE else None) or record
+        if channel.value in shown["verdicts"]:
+            seen = _channel(shown, channel, deployment.detect.channels.of(channel))
+            drifting = seen.verdict is Verdict.DRIFT
+            channels[channel] = replace(seen, acknowledged=drifting and (channel.value, seen.batch) in closed)
     return LastBatch(
         batch=record["batch"],
         window_start=start,
@@ -139,22 +165,31 @@ def _last(record: Mapping[str, Any], deployment: Deployment, now: datetime) -> L
         rows=record["rows"],
         quarantined=record["quarantined"],
         model_version=record["model_version"],
-        channels={
-            channel: _channel(record["verdicts"][channel.value], deployment.detect.channels.of(channel))
-            for channel in Channel
-            if channel.value in record["verdicts"]
-        },
+        channels=channels,
     )
 
 
-def _channel(verdict: Mapping[str, Any], action: str) -> ChannelStatus:
-    columns = sorted(verdict["columns"], key=lambda column: -abs(column["shift"]))
+def _channel(record: Mapping[str, Any], channel: Channel, action: str) -> ChannelStatus:
+    verdict = record["verdicts"][channel.value]
     return ChannelStatus(
+        batch=record["batch"],
         verdict=Verdict(verdict["verdict"]),
         reason=verdict["reason"],
         action=action,
-        columns=tuple(dict.fromkeys(column["name"] for column in columns)),
+        evidence=verdict["evidence"],
+        threshold=verdict["threshold"],
+        distance=verdict["distance"],
+        columns=_names(verdict["columns"]),
+        incidents=_names(verdict["incidents"]),
+        beyond=_names(verdict["beyond"]),
+        alarms=verdict["alarms"],
+        judged=verdict["judged"],
     )
+
+
+def _names(findings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    largest_first = sorted(findings, key=lambda finding: -abs(finding["shift"]))
+    return tuple(dict.fromkeys(finding["name"] for finding in largest_first))
 
 
 def _performance(
@@ -180,6 +215,16 @@ def _performance(
 def newest_matured(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The last of `records` whose realised performance is known."""
     return next((r for r in reversed(records) if r["performance"].get("realised") is not None), None)
+
+
+def newest_judged(records: Sequence[Mapping[str, Any]], channel: Channel) -> Mapping[str, Any] | None:
+    """The last of `records` that the detector has seen on `channel`: labels come late, so often not the newest one."""
+    return next((r for r in reversed(records) if was_judged(r, channel)), None)
+
+
+def was_judged(record: Mapping[str, Any], channel: Channel) -> bool:
+    verdict = record["verdicts"].get(channel.value)
+    return verdict is not None and verdict["judged"] is not None
 
 
 def _champion(store: Store, name: str) -> Manifest | None:

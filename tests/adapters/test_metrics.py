@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def drifting(k: int, shifts: dict[str, float]):
     usual = stored.record(k).verdicts
     return stored.record(
         k, verdicts={**usual, Channel.INPUTS: stored.seen(Channel.INPUTS, Verdict.DRIFT, *columns)}, decision="watch"
+    )
+
+
+def labelled(k: int, value: float, **counts: int | None):
+    """The batch of day k once its labels have come; `counts` are those of the performance channel."""
+    verdict = replace(stored.seen(Channel.PERFORMANCE, Verdict.OK), **counts)
+    return stored.record(
+        k, performance=stored.matured(value), verdicts={**stored.record(k).verdicts, Channel.PERFORMANCE: verdict}
     )
 
 
@@ -90,6 +99,63 @@ def test_each_channel_has_one_verdict_that_is_one(store: SqlStore):
     assert registry.get_sample_value("monitor_evidence", {**PRICES, "channel": "inputs"}) == 9.0
     assert registry.get_sample_value("monitor_evidence_threshold", {**PRICES, "channel": "inputs"}) == 3.0
     assert registry.get_sample_value("monitor_evidence", {**PRICES, "channel": "performance"}) is None
+
+
+def test_the_performance_channel_is_that_of_the_newest_window_that_was_judged(store: SqlStore):
+    collector = collector_of(store)
+    performance = {"channel": "performance"}
+    stored.put(store, *(stored.record(k) for k in range(20)))
+    assert value(collector, "monitor_verdict", **performance, verdict="insufficient_data") == 1
+    stored.put(store, stored.record(9, performance=stored.matured(0.8, 0.3)))  # a few labels do not make a verdict
+    assert value(collector, "monitor_verdict", **performance, verdict="insufficient_data") == 1
+    stored.put(store, labelled(5, 0.8))
+    assert value(collector, "monitor_verdict", **performance, verdict="ok") == 1
+    assert value(collector, "monitor_verdict", **performance, verdict="insufficient_data") == 0
+    assert value(collector, "monitor_evidence", **performance) == 1.0
+    stored.put(store, stored.record(20))
+    assert value(collector, "monitor_evidence", **performance) == 1.0
+    assert value(collector, "monitor_judged_batches_total", **performance) == 1
+
+
+def test_achieved_and_promised_rate_stand_beside_each_other(store: SqlStore):
+    collector = collector_of(store)
+    assert value(collector, "monitor_alarms_total", channel="inputs") == 0
+    for k, (alarms, judged) in enumerate([(0, 1), (1, 2), (1, 3), (None, None)]):
+        verdict = replace(stored.seen(Channel.INPUTS, Verdict.OK), alarms=alarms, judged=judged)
+        stored.put(store, stored.record(k, verdicts={Channel.INPUTS: verdict}))
+        list(collector.collect())
+    for one in (collector, collector_of(store)):  # the same for a new process
+        assert value(one, "monitor_alarms_total", channel="inputs") == 1
+        assert value(one, "monitor_judged_batches_total", channel="inputs") == 3
+        assert value(one, "monitor_promised_batches_per_alarm", channel="inputs") == 3.0
+
+
+def test_labels_that_come_in_another_order_never_lower_a_counter(store: SqlStore):
+    stored.put(store, *(stored.record(k) for k in range(4)))
+    collector, counted = collector_of(store), [0.0]
+    for judged, k in enumerate((1, 0, 2, 3), start=1):
+        stored.put(store, labelled(k, 0.8, alarms=judged // 2, judged=judged))
+        counted.append(value(collector, "monitor_judged_batches_total", channel="performance"))
+    assert counted == sorted(counted)
+    for one in (collector, collector_of(store)):
+        assert value(one, "monitor_judged_batches_total", channel="performance") == 4
+        assert value(one, "monitor_alarms_total", channel="performance") == 2
+
+
+def test_distance_and_incident_are_of_the_last_batch_and_of_the_budgeted_detector_only(store: SqlStore):
+    far = (ColumnFinding(name="price", measure="location", shift=0.2),)
+    verdict = replace(stored.seen(Channel.INPUTS, Verdict.OK), distance=0.2, beyond=far, incidents=far)
+    verdicts = {**stored.record(0).verdicts, Channel.INPUTS: verdict}
+    stored.put(store, stored.record(0, verdicts=verdicts))
+    collector = collector_of(store)
+    names = ("monitor_distance", "monitor_beyond", "monitor_incident")
+    assert [value(collector, name, channel="inputs") for name in names] == [0.2, 1, 1]
+    assert [value(collector, name, channel="predictions") for name in names] == [0.05, 0, 0]
+    assert [value(collector, name, channel="performance") for name in names] == [None, None, None]
+    plain = {"prices": stored.deployment(detect={"rule": "per_batch"})}
+    per_batch = StoreCollector(store, plain, lambda _: None)
+    for name in (*names, "monitor_promised_batches_per_alarm"):
+        assert value(per_batch, name, channel="inputs") is None
 
 
 def test_columns_are_bounded_and_the_rest_is_other(store: SqlStore):
@@ -198,7 +264,7 @@ class CountingStore:
 
 
 def test_a_scrape_does_not_read_the_history_again(store: SqlStore):
-    stored.put(store, *(stored.record(k, performance=stored.matured(0.8)) for k in range(300)))
+    stored.put(store, *(labelled(k, 0.8) for k in range(300)))
     counting = CountingStore(store)
     collector = StoreCollector(counting, {"prices": stored.deployment()}, lambda _: None)
     list(collector.collect())

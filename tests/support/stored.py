@@ -70,7 +70,10 @@ def seen(channel: Channel, verdict: Verdict, *columns: ColumnFinding, reason: st
         reason=reason,
         evidence=(9.0 if verdict is Verdict.DRIFT else 1.0) if judged else None,
         threshold=3.0 if judged else None,
+        distance=0.05 if judged else None,
         columns=columns,
+        alarms=int(verdict is Verdict.DRIFT) if judged else None,
+        judged=1 if judged else None,
     )
 
 
