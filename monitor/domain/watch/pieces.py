@@ -20,6 +20,7 @@ from monitor.stats.sequential.regression import Array
 _MOST = 400  # pieces, as far as their length allows: enough for a year of days
 _FEWEST = 12  # batches that a warm-up must have: two more than there are regressors of a channel without season
 _SHORTER = 30
+_DAY = timedelta(days=1)
 _LENGTHS = (60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)  # seconds, the smallest that leaves no more than `_MOST`
 
 Times = npt.NDArray[np.datetime64]
@@ -100,20 +101,30 @@ class Pieces:
             group = np.arange(len(self.starts)) * _SHORTER // max(len(self.starts), _SHORTER)
             numbers, dated = np.unique(group), False
         outside = np.zeros(len(streams.guards))
-        starts = [_moment(float(self.starts[group == g][0])) if dated else None for g in numbers]
-        at = [start and start.astimezone(zone) for start in starts]
+        at = [self._start(window, int(g), zone) if dated else None for g in numbers]
         values, weights = self._merged(streams.streams, [group == g for g in numbers])
         return [
             Observation(at=a, values=v, rows=w, outside=outside) for a, v, w in zip(at, values, weights, strict=True)
         ]
 
     def _groups(self, window: Window, rows: int) -> npt.NDArray[np.int64]:
-        """For each piece the number of the batch that it would be in."""
+        """For each piece the number of the batch that holds its middle."""
         if self.seconds:
-            length = max(1, round((window.end - window.start).total_seconds() / self.seconds)) * self.seconds
-            return np.floor((self.starts - window.start.timestamp()) / length + 1e-9).astype(np.int64)
+            middle = self.starts + self.seconds / 2
+            return np.floor((middle - window.start.timestamp()) / self._length(window)).astype(np.int64)
         usual = float(np.median(self.rows.max(axis=1, initial=1.0))) if len(self.rows) else 1.0
         return np.arange(len(self.starts), dtype=np.int64) // max(1, round(rows / usual))
+
+    def _length(self, window: Window) -> float:
+        """Seconds of a batch over `window`, as whole pieces."""
+        return max(1, round((window.end - window.start).total_seconds() / self.seconds)) * self.seconds
+
+    def _start(self, window: Window, number: int, zone: tzinfo) -> datetime:
+        """Of the batch with this number. Days begin at the same local time, whether or not the clocks have changed."""
+        step = timedelta(seconds=self._length(window))
+        if step % _DAY:
+            return (window.start + number * step).astimezone(zone)
+        return window.start.astimezone(zone) + number * step
 
     def _merged(self, streams: tuple[Stream, ...], groups: list[npt.NDArray[np.bool_]]) -> tuple[Array, Array]:
         shape = (len(groups), len(streams))
