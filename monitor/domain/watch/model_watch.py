@@ -61,8 +61,8 @@ class ModelWatch:
         watch = _restored(channel, plan, state)
         if watch is None:
             watch = ChannelWatch(channel, plan)
-            rows = int(seen.rows.max(initial=0))
-            watch.warm_up(self._warm_up[channel].batches(plan.streams, window, rows, self._zone))
+            if rows := int(seen.rows.max(initial=0)):  # how long a batch is can be told from one with rows only
+                watch.warm_up(self._warm_up[channel].batches(plan.streams, window, rows, self._zone))
         verdict = watch.update(seen)
         return watch.state(), verdict
 
