@@ -16,6 +16,7 @@ from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.domain.verdict import Channel, Verdict
 
 _MOST_COLUMNS = 5
+_WHOLE = 10  # from here on evidence is shown without a fraction
 _SHORT = timedelta(minutes=10)  # shorter windows are shown to the second
 
 
@@ -29,7 +30,8 @@ def status_block(status: DeploymentStatus) -> RenderableType:
     else:
         table.add_row("last batch", _batch(status.last))
         for channel, seen in status.last.channels.items():
-            table.add_row(f"  {channel.value}", _channel(seen))
+            table.add_row(f"  {channel.value}", _channel(seen, status.last.batch))
+        table.add_row("alarms", _alarms(status.last, status.false_alarms))
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
     table.add_row("model", _model(status))
     table.add_row("unlabelled", _unlabelled(status))
@@ -89,15 +91,52 @@ def _window(last: LastBatch) -> str:
     return f"{start} – {end[11:] if end[:10] == start[:10] else end}"
 
 
-def _channel(seen: ChannelStatus) -> Text:
+def _channel(seen: ChannelStatus, last_batch: str) -> Text:
     text = output.verdict_text(seen.verdict)
-    if seen.verdict is not Verdict.OK:
-        text.append(f"  {seen.reason}", style="default not bold")
+    if seen.acknowledged:
+        text.append("  acknowledged: ok from the next batch on", style="default not bold")
+    parts = [_evidence(seen)] if seen.evidence is not None and seen.threshold is not None else []
+    if seen.verdict is not Verdict.OK and not seen.reason.startswith("evidence "):
+        parts.append(seen.reason)
+    if parts:
+        text.append(f"  {'; '.join(parts)}", style="default not bold")
     if seen.columns:
-        shown = ", ".join(seen.columns[:_MOST_COLUMNS])
-        more = f" and {len(seen.columns) - _MOST_COLUMNS} more" if len(seen.columns) > _MOST_COLUMNS else ""
-        text.append(f"  ({shown}{more})", style="not bold dim")
+        text.append(f"  ({_listed(seen.columns)})", style="not bold dim")
+    if seen.batch != last_batch:
+        text.append(f"  on {seen.batch}", style="not bold dim")
+    if seen.beyond:
+        text.append(f"\nfar from training: {_listed(seen.beyond)}", style="not bold yellow")
+    if seen.incidents:
+        text.append(f"\nout of line on this batch alone: {_listed(seen.incidents)}", style="not bold yellow")
     return text
+
+
+def _evidence(seen: ChannelStatus) -> str:
+    """`evidence 12 of 365`: drift needs all of it."""
+    return f"evidence {_amount(seen.evidence or 0.0)} of {_amount(seen.threshold or 0.0)}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= _WHOLE else f"{value:.2g}"
+
+
+def _listed(columns: Sequence[str]) -> str:
+    rest = len(columns) - _MOST_COLUMNS
+    return ", ".join(columns[:_MOST_COLUMNS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _alarms(last: LastBatch, promised: str | None) -> str:
+    """The achieved rate beside the promised one."""
+    counted = [(c, seen) for c, seen in last.channels.items() if seen.judged]
+    if not counted:
+        return "no batch was judged yet"
+    most = max(seen.judged or 0 for _, seen in counted)
+    parts = [
+        f"{channel.value} {seen.alarms:,}" + (f" (of {seen.judged:,})" if seen.judged != most else "")
+        for channel, seen in counted
+    ]
+    text = f"{', '.join(parts)} in {output.count(most, 'judged batch')}"
+    return text if promised is None else f"{text}; promised without cause: at most {promised} and channel"
 
 
 def _performance(known: PerformanceStatus) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +43,49 @@ def test_the_last_batch_with_its_age_and_the_columns_that_moved_most_first(store
     assert status.last.channels[Channel.INPUTS].action == "log"
     assert status.last.channels[Channel.PERFORMANCE].action == "retrain"
     assert status.decision == "watch"
+
+
+def test_the_performance_channel_is_that_of_the_newest_window_that_was_judged(store):
+    judged = {**stored.record(0).verdicts, Channel.PERFORMANCE: stored.seen(Channel.PERFORMANCE, Verdict.DRIFT)}
+    stored.put(store, stored.record(0, verdicts=judged), stored.record(1))
+    last = deployment_status(store, stored.deployment(), NOW).last
+    assert last is not None
+    shown = last.channels[Channel.PERFORMANCE]
+    assert (shown.batch, shown.verdict, shown.alarms) == ("day_000", Verdict.DRIFT, 1)
+    assert last.channels[Channel.INPUTS].batch == "day_001"
+
+
+def test_far_columns_and_incidents_are_named_the_farthest_first(store):
+    far = [ColumnFinding(name=n, measure="location", shift=s) for n, s in (("a", 0.2), ("b", -0.4))]
+    verdict = replace(stored.seen(Channel.INPUTS, Verdict.OK), beyond=tuple(far), incidents=(far[0],))
+    stored.put(store, stored.record(0, verdicts={Channel.INPUTS: verdict}))
+    last = deployment_status(store, stored.deployment(), NOW).last
+    assert last is not None
+    inputs = last.channels[Channel.INPUTS]
+    assert (inputs.beyond, inputs.incidents, inputs.columns) == (("b", "a"), ("a",), ())
+
+
+def test_an_alarm_that_was_acknowledged_is_marked_until_the_next_batch(store):
+    drift = {**stored.record(0).verdicts, Channel.INPUTS: stored.seen(Channel.INPUTS, Verdict.DRIFT)}
+
+    def marked() -> dict[str, bool]:
+        last = deployment_status(store, stored.deployment(), NOW).last
+        assert last is not None
+        return {channel.value: seen.acknowledged for channel, seen in last.channels.items() if seen.acknowledged}
+
+    stored.put(store, stored.record(0, verdicts=drift))
+    assert marked() == {}
+    with store.transaction() as tx:
+        tx.add_event("prices", NOW, "acknowledged", {"channel": "inputs", "batch": "day_000", "reason": "seen"})
+    assert marked() == {"inputs": True}
+    stored.put(store, stored.record(1, verdicts=drift))  # another alarm
+    assert marked() == {}
+
+
+def test_a_rate_is_promised_under_the_budget_only(store):
+    assert deployment_status(store, stored.deployment(), NOW).false_alarms == "1 per year"
+    per_batch = stored.deployment(detect={"rule": "per_batch"})
+    assert deployment_status(store, per_batch, NOW).false_alarms is None
 
 
 def test_performance_is_the_newest_window_with_labels_beside_what_the_champion_promised(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -18,10 +19,10 @@ SHIFT = 1.5
 
 @pytest.fixture(scope="module")
 def alarmed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Twelve quiet batches, then eight with column `a` moved and the labels that follow it: an alarm stands."""
+    """Twelve quiet batches, then eight with column `a` moved, the last without labels: alarms stand."""
     project = Project.create(tmp_path_factory.mktemp("alarmed") / "project", changes=CHANGES)
     for k in range(20):
-        project.add_batch(shift=SHIFT if k >= 12 else 0.0)
+        project.add_batch(shift=SHIFT if k >= 12 else 0.0, labels=k < 19)
     assert main(["-c", str(project.config), "once", "--json"]) == 0
     return project
 
@@ -50,12 +51,34 @@ def test_the_alarm_closes_and_the_same_level_raises_none(monitor: Monitor, copy:
     assert (closed["channel"], closed["batch"], closed["columns"]) == ("inputs", "batch_019", ["a"])
     (event,) = journal(copy)
     assert (event["channel"], event["reason"], event["version"]) == ("inputs", "new scanner", 1)
+    assert "acknowledged: ok from the next batch on" in monitor("-c", copy.config, "status").out
     for _ in range(8):
         copy.add_batch(shift=SHIFT)
     assert monitor("-c", copy.config, "once", "--json").code == 0
     after = newest(monitor, copy, 8)
     assert [r["verdicts"]["inputs"]["verdict"] for r in after] == ["ok"] * 8
     assert {r["verdicts"]["inputs"]["alarms"] for r in after} == {before["verdicts"]["inputs"]["alarms"]}
+    assert "acknowledged" not in monitor("-c", copy.config, "status").out
+
+
+def test_status_says_what_the_detector_knows(monitor: Monitor, alarmed: Project):
+    said = " ".join(monitor("-c", alarmed.config, "status").out.split())
+    (record,) = newest(monitor, alarmed)
+    inputs, performance = (record["verdicts"][channel] for channel in ("inputs", "performance"))
+    assert f"inputs drift evidence {inputs['evidence']:,.0f} of 20 (a) far from training: a" in said
+    assert performance["judged"] is None
+    assert re.search(r"performance (ok|drift) evidence [\d.,]+ of 20.* on batch_018", said)
+    assert re.search(
+        r"inputs 1, predictions 1, labels 1, performance \d \(of 19\) in 20 judged batches; "
+        r"promised without cause: at most 1 per 20 batches and channel",
+        said,
+    )
+    status = monitor("-c", alarmed.config, "status", "--json").json[0]
+    shown = status["last"]["channels"]["inputs"]
+    assert (shown["evidence"], shown["threshold"]) == (inputs["evidence"], 20.0)
+    assert (shown["beyond"], shown["alarms"], shown["judged"]) == (["a"], 1, 20)
+    assert status["last"]["channels"]["performance"]["batch"] == "batch_018"
+    assert status["false_alarms"] == "1 per 20 batches"
 
 
 def test_another_change_after_it_raises_again(monitor: Monitor, copy: Project):
@@ -67,8 +90,8 @@ def test_another_change_after_it_raises_again(monitor: Monitor, copy: Project):
 
 
 def test_without_a_channel_every_standing_alarm_is_closed_and_then_nothing_is_open(monitor: Monitor, copy: Project):
-    (record,) = newest(monitor, copy)
-    drifting = [channel for channel, seen in record["verdicts"].items() if seen["verdict"] == "drift"]
+    channels = monitor("-c", copy.config, "status", "--json").json[0]["last"]["channels"]
+    drifting = [channel for channel, seen in channels.items() if seen["verdict"] == "drift"]
     assert len(drifting) > 1
     said = monitor("-c", copy.config, "acknowledge", "tiny")
     assert said.code == 0, said.err
