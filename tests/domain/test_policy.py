@@ -158,3 +158,40 @@ def test_the_decision_names_its_trigger():
     assert decide(PolicyState(), seen, RULE).trigger is Trigger.NEW_LABELS
     seen = replace(seen, alarm=("labels",), new_labels=500)
     assert decide(PolicyState(), seen, RULE).trigger is Trigger.CHANGE
+
+
+FAR = Seen(now=T0, judged=True, beyond=("inputs",), new_labels=500, new_batches=5)
+
+
+def test_distance_brings_an_attempt_forward_at_half_of_the_labels():
+    decided = decide(PolicyState(), FAR, RULE)
+    assert (decided.decision, decided.trigger) == (Decision.RETRAIN, Trigger.DISTANCE)
+    assert decided.reason == "inputs too far from the reference"
+    assert decide(PolicyState(), replace(FAR, new_labels=499), RULE).decision is Decision.IDLE
+    assert decide(PolicyState(), FAR, replace(RULE, on_distance=False)).decision is Decision.IDLE
+    assert decide(PolicyState(), FAR, replace(RULE, enabled=False)).decision is Decision.OFF
+
+
+def test_distance_brings_forward_one_attempt_until_a_promotion():
+    kept = attempted(PolicyState(batches=10), T0, promoted=False, alarm=False)
+    later = replace(kept, batches=20)
+    assert decide(later, FAR, RULE).decision is Decision.IDLE
+    assert decide(later, replace(FAR, new_labels=1000), RULE).trigger is Trigger.NEW_LABELS
+    promoted = replace(attempted(later, T0, promoted=True, alarm=False), batches=30)
+    assert decide(promoted, FAR, RULE).trigger is Trigger.DISTANCE
+    assert decide(PolicyState.from_dict(later.to_dict()), FAR, RULE).decision is Decision.IDLE
+
+
+def test_an_alarm_comes_before_distance_and_new_labels_before_both():
+    far = replace(FAR, alarm=("performance",))
+    assert decide(PolicyState(), far, RULE).trigger is Trigger.CHANGE
+    assert decide(PolicyState(), replace(far, new_labels=1000), RULE).trigger is Trigger.NEW_LABELS
+
+
+def test_distance_waits_like_every_other_reason():
+    assert decide(PolicyState(), replace(FAR, new_batches=1), RULE).decision is Decision.WAIT_LABELS
+    recent = PolicyState(batches=10, last_attempt=9)
+    assert decide(recent, FAR, RULE).decision is Decision.WAIT_COOLDOWN
+    used_up = PolicyState(batches=10, attempts=(T0,) * RULE.max_per_week)
+    assert decide(used_up, FAR, RULE).decision is Decision.WAIT_BUDGET
+    assert decide(PolicyState(), replace(FAR, judged=False), RULE).decision is Decision.WAIT_DATA
