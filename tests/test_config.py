@@ -10,6 +10,7 @@ import yaml
 from monitor.config import ReportsConfig, load_deployment, load_settings, parse_duration
 from monitor.domain.schema import Kind, LabelKind
 from monitor.domain.verdict import Channel
+from monitor.errors import ConfigError
 from tests.support.project import deployment
 
 
@@ -66,3 +67,26 @@ def test_relative_paths_start_from_the_folder_that_holds_the_configuration(tmp_p
     assert settings.data_folder == tmp_path / "var"
     assert settings.store_url == f"sqlite:///{tmp_path / 'var' / 'monitor.db'}"
     assert settings.path("/absolute/file").as_posix() == "/absolute/file"
+
+
+@pytest.mark.parametrize(
+    ("detect", "said"),
+    [
+        ({"alpha": 0.01}, r"detect: `alpha` has no meaning for rule `budget`; set `rule` or leave it out"),
+        ({"rule": "budget", "hold": "3 batches"}, r"detect: `hold` has no meaning for rule `budget`"),
+        ({"rule": "per_batch", "season": "weekday"}, r"detect: `season` has no meaning for rule `per_batch`"),
+        ({"rule": "per_batch", "false_alarms": "1 per year"}, r"detect: `false_alarms` has no meaning for rule"),
+        ({"false_alarms": "once a year"}, r"detect\.false_alarms: .*'once a year'.*like `1 per year`"),
+        ({"false_alarms": "0 per year"}, r"detect\.false_alarms: .*must be above zero"),
+        ({"incidents": 3}, r"detect\.incidents: .*'3'.*like `1 per year`"),
+    ],
+)
+def test_a_key_of_the_other_rule_or_a_rate_that_is_none_is_refused_by_name(tmp_path, detect, said):
+    with pytest.raises(ConfigError, match=said) as refused:
+        load(tmp_path, {**deployment(), "detect": detect})
+    assert str(tmp_path / "tiny.yaml") in str(refused.value)
+
+
+@pytest.mark.parametrize("detect", [{"season": "weekday"}, {"rule": "per_batch", "alpha": 0.01, "min_effect": 0.1}])
+def test_a_key_of_its_own_rule_is_taken(tmp_path, detect):
+    assert load(tmp_path, {**deployment(), "detect": detect}).detect.model_dump(include=set(detect)) == detect
