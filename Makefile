@@ -34,7 +34,7 @@ check: $(READY) ## format, lint, types, import layers, tests
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --durations=20
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_PROCESSES) --maxschedchunk=1 --durations=20
 
 bench: $(READY) ## measure speed; results as a table and in benchmarks/results/
 	$(BIN)/python -m benchmarks

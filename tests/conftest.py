@@ -16,6 +16,17 @@ settings.register_profile("monitor", deadline=None)  # how long an example takes
 settings.load_profile("monitor")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest go first: the others fill the gaps, and no worker is left alone with a long one."""
+    items.sort(key=_most_seconds, reverse=True)
+
+
+def _most_seconds(item: pytest.Item) -> float:
+    """A test with a time limit of its own needs it."""
+    limit = item.get_closest_marker("timeout")
+    return limit.args[0] if limit else 1.0 if item.get_closest_marker("slow") else 0.0
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The repository's root."""
