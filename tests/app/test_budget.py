@@ -97,12 +97,12 @@ def test_a_process_for_every_batch_ends_as_one_that_never_stopped(lived, tmp_pat
     for part in ("incoming", "labels", "models", "config"):
         shutil.copytree(lived.folder / part, project.folder / part, ignore=lambda _, names: set(later) & set(names))
     shutil.copy(lived.folder / "training.parquet", project.folder)
-    for name in later[:5]:
+    for name in later[:4]:
         for part in ("labels", "incoming"):
             shutil.copy(lived.folder / part / name, project.folder / part)
         with open_application(project.config) as app:
             assert len(app.once()) in (1, QUIET)
-    for name in later[5:]:
+    for name in later[4:]:
         for part in ("labels", "incoming"):
             shutil.copy(lived.folder / part / name, project.folder / part)
     with open_application(project.config) as app, open_application(lived.config) as other:
@@ -149,7 +149,7 @@ def test_another_season_starts_over(copy):
 
 DISTANT = {
     "retrain": {"mode": "dry_run", "min_labels": 100, "min_batches": 1, "cooldown": 1, "max_per_week": 1000,
-                "when": {"new_labels": 2.0}},
+                "when": {"new_labels": 1.4}},
     "detect": {"channels": {"performance": "alert"}},
     "gate": {"kind": "off"},
 }  # fmt: skip
@@ -162,7 +162,7 @@ def attempts(app: Application) -> list[str]:
 def test_distance_brings_forward_one_attempt_until_a_promotion(tmp_path):
     """Dry runs promote nothing: the second attempt waits for all of its labels, far away as the features are."""
     project = Project.create(tmp_path / "project", changes=DISTANT)
-    for _ in range(24):
+    for _ in range(18):
         project.add_batch(shift=1.5)
     with open_application(project.config) as app:
         app.once()
@@ -171,13 +171,13 @@ def test_distance_brings_forward_one_attempt_until_a_promotion(tmp_path):
         assert told[0].endswith("too far from the reference")
         assert told[1].endswith("new labelled rows")
     project.configure({**DISTANT, "retrain": {**DISTANT["retrain"], "mode": "auto"}})
-    for _ in range(15):
+    for _ in range(11):
         project.add_batch(shift=1.5)
     with open_application(project.config) as app:
         app.once()
         assert attempts(app) == ["distance", "new_labels", "new_labels"]
         assert app.store.alias("tiny", Alias.CHAMPION) == 2
-        for _ in range(12):
+        for _ in range(9):
             project.add_batch(shift=4.0)
         app.once()
         assert attempts(app)[3] == "distance"
