@@ -34,7 +34,7 @@ class Story:
         self._terminal, self._deployment, self._metric = terminal, deployment, metric
         self.say = terminal.say
         self._told: set[str] = set()  # batches whose accuracy was told
-        self._healthy: _Level | None = None  # of the last batch whose performance was judged ok
+        self._healthy: _Level | None = None  # of the version's best batch judged ok: alarms come after the harm
         self._last: _Level | None = None
         self._before: _Level | None = None  # of the last batch before a promotion that is still to show that it helps
         self._store: Store | None = None
@@ -129,7 +129,9 @@ class Story:
         level = _Level(accuracy, version, batch)
         if self._before is not None and version == self._promoted:
             self._tell_recovery(self._before, level)
-        elif verdict["verdict"] == Verdict.OK:
+        elif verdict["verdict"] == Verdict.OK and (
+            self._healthy is None or level.version != self._healthy.version or level.accuracy > self._healthy.accuracy
+        ):
             self._healthy = level
         self._last = level
 

@@ -18,7 +18,13 @@ from monitor.errors import ConfigError, SourceError
 from tests.support.project import HOUR, START, Project, deployment
 
 EAGER = {
-    "retrain": {"min_labels": 100, "min_batches": 1, "cooldown": 2, "max_per_week": 10_000, "when": {"new_labels": 0.3}},
+    "retrain": {
+        "min_labels": 100,
+        "min_batches": 1,
+        "cooldown": 2,
+        "max_per_week": 10_000,
+        "when": {"new_labels": 0.3},
+    },
     "detect": {"false_alarms": "1 per 10 batches"},  # soon enough for twelve of them
 }
 OFF = {"retrain": {"mode": "off"}}

@@ -90,7 +90,7 @@ def test_from_the_first_model_to_accuracy_back_and_on_after_ctrl_c(copy, start: 
     demo = start()
     url = demo.wait_for(r"where to look: (\S+)/metrics")[1]
     demo.wait_for(r"version 1 is deployed: accuracy 0\.9")
-    demo.wait_for(r"labels: class shares moved by up to .*\b[17] share")
+    demo.wait_for(r"labels: evidence \S+ of 200 \(label prior:[17] \+0\.\d+\)")
     demo.wait_for(r"decision watch")
     demo.wait_for(r"performance drift")
     demo.wait_for(r"retraining \(change\)")

@@ -26,7 +26,7 @@ def confusion_of(prior, right):
 
 
 def play(prior, after, batches, *, right=0.8, warm=40, seed=1):
-    """Verdicts on batches of 500 labels drawn with these shares and confused by the model, after `warm` of the first."""
+    """Verdicts on batches of 500 labels with these shares, confused by the model, after `warm` of the first."""
     rng = np.random.default_rng(seed)
     names = tuple("abc"[: len(prior)])
     confusion = confusion_of(prior, right)
