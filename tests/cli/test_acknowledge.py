@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_without_a_channel_every_standing_alarm_is_closed_and_then_nothing_is_op
     assert (again.code, again.out) == (0, "tiny: no alarm is open on inputs; nothing was changed\n")
     assert monitor("-c", copy.config, "acknowledge", "--json").json["closed"] == []
     assert len(journal(copy)) == len(drifting)
+
+
+def test_it_waits_for_a_daemon_that_is_at_work_on_the_deployment(monitor: Monitor, copy: Project):
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=2)
+    with open_application(copy.config) as app:
+        assert app.store.acquire_lease("deployment:tiny", owner="a daemon", now=now, until=until) is None
+    assert monitor("-c", copy.config, "acknowledge", "--channel", "inputs").code == 0
+    assert datetime.now(UTC) >= until
+    assert [event["channel"] for event in journal(copy)] == ["inputs"]
 
 
 def test_an_alarm_below_the_floor_is_closed_until_the_next_window_below_it(monitor: Monitor, copy: Project):
