@@ -24,7 +24,7 @@ from monitor.stats.losses import absolute_error, log_loss, predicted_classes
 from monitor.stats.moments import Moments
 from monitor.stats.performance import metric as measure
 
-_FORM, _VERSION = "model reference", 1
+_FORM, _VERSION = "model reference", 2
 _TWO = 2
 _PIECE_ARRAYS = ("starts", "values", "rows")
 

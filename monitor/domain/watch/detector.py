@@ -17,6 +17,7 @@ from monitor.stats.sequential.evidence import accumulate, bets, of_streams
 from monitor.stats.sequential.regression import Array, Mask, Regression, Residuals, learn, predict
 
 _CLIP = 3.0
+_MOST_PER_BATCH = 3.9  # log evidence: max over λ of λ·3 − 1.05·λ²/2, of the shifts that are bet on
 _SLIGHTEST = 0.25  # a batch cannot be known better than half its sampling error: floor of the residual variance
 
 
@@ -42,7 +43,7 @@ def advance(plan: Plan, state: DetectorState, seen: Observation) -> Step:
     residuals = predict(state.regression, x, value, ratio, _SLIGHTEST)
     gathered = _gather(plan, state, residuals, at)
     incident, largest = _incident(plan, state, residuals)
-    regression, learnt = learn(state.regression, residuals, ratio)
+    regression, learnt = learn(state.regression, residuals, ratio, _longest_incident(plan, state))
     learnt = np.where(np.isnan(learnt), value, learnt)
     counted = residuals.judged.any()
     after = replace(
@@ -74,6 +75,14 @@ def teach(plan: Plan, state: DetectorState, seen: Observation) -> DetectorState:
 def threshold(plan: Plan, state: DetectorState) -> float:
     """Batches per false alarm. Raises ConfigError for a rate per time while the interval is unknown."""
     return plan.rule.false_alarms.batches_per_alarm(_period(plan, state))
+
+
+def _longest_incident(plan: Plan, state: DetectorState) -> int:
+    """Batches in a row that evidence needs to reach the threshold on one stream: no new level is learnt before."""
+    if plan.rule.false_alarms.batches is None and _period(plan, state) is None:
+        return 1
+    spread_over = len(plan.variance) * plan.components
+    return int(np.ceil(np.log(threshold(plan, state) * max(spread_over, 1)) / _MOST_PER_BATCH))
 
 
 def moment(state: DetectorState, at: datetime | None) -> float:

@@ -45,6 +45,8 @@ def judge(
     state, alarm, small = _settle(plan, state, step, seen)
     state, guarded = _guard(plan, state, step, seen, limit=limit)
     state = _latch(state, alarm, guarded)
+    raised = _names(state.latch) > _names(before.latch)
+    state = replace(state, alarms=before.alarms + raised)
     verdict = Verdict.OK
     if state.latch is not None:
         verdict = Verdict.DRIFT
@@ -61,7 +63,7 @@ def judge(
         shift=max((c.shift for c in columns), key=abs, default=None),
         distance=reach,
         columns=columns,
-        raised=alarm is not None or guarded is not None,
+        raised=raised,
         incidents=_incidents(plan, before, step, seen),
         beyond=beyond,
     )
@@ -130,7 +132,7 @@ def _settle(
             evidence=state.pending_evidence,
             columns=findings,
         )
-        return replace(_accept(plan, state, moved.since), alarms=state.alarms + 1), latch, ()
+        return _accept(plan, state, moved.since), latch, ()
     small = (np.maximum(np.abs(effect.low), np.abs(effect.high)) < plan.rule.min_effect)[state.pending].all()
     if small or state.pending_age >= _PATIENCE_BATCHES:
         named = _findings(plan, np.where(state.pending, strength, -np.inf), effect, since)
@@ -214,7 +216,12 @@ def _guard(
     if not found:
         return state, None
     reason = f"column {found[0].name!r}: {found[0].shift:.1%} of rows outside what the reference held"
-    return replace(state, alarms=state.alarms + 1), Latch(since=seen.at, reason=reason, evidence=limit, columns=found)
+    return state, Latch(since=seen.at, reason=reason, evidence=limit, columns=found)
+
+
+def _names(latch: Latch | None) -> set[tuple[str, str]]:
+    """An alarm that stands is a further one only when it names more: a loss that stays high renews it every time."""
+    return {(c.name, c.measure) for c in latch.columns} if latch else set()
 
 
 def _latch(state: DetectorState, *raised: Latch | None) -> DetectorState:

@@ -22,7 +22,6 @@ Mask = npt.NDArray[np.bool_]
 
 _FEWEST_DOF = 4.0  # residuals that the scale must rest on before a stream is judged
 _WIDEST_LEVERAGE = 50.0  # beyond it the prediction rests on the prior: the observation teaches, but is not judged
-_LONGEST_INCIDENT = 2.0  # batches out of line in one direction; more are a new level
 _WINSOR_Z = 3.0  # an innovation teaches as if it were at most this many normal standard deviations
 
 
@@ -108,24 +107,25 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
     )
 
 
-def learn(model: Regression, seen: Residuals, ratio: Array) -> tuple[Regression, Array]:
+def learn(model: Regression, seen: Residuals, ratio: Array, longest_incident: int) -> tuple[Regression, Array]:
     """Return what is known after the batch, and the values as they were learnt, shape (S,), NaN where there was none.
 
-    A judged innovation is winsorised at three normal standard deviations, so that an extraordinary day or two are not
-    carried into the lags and coefficients of the days after; a third one in the same direction is a new level, and is
-    learnt as it is. An observation whose prediction rests on the prior only
-    moves the coefficients: it says nothing about σ.
+    A judged innovation is winsorised at three normal standard deviations, so that extraordinary days are not carried
+    into the lags and coefficients of the days after; more than `longest_incident` in a row in the same direction are a
+    new level, which is learnt as it is. For σ they stay winsorised: a new level is no dispersion. An observation whose
+    prediction rests on the prior only moves the coefficients: it says nothing about σ.
     """
     limit = _winsor_limit(seen.dof) * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
     extreme = np.where(seen.judged & (np.abs(seen.error) > limit), np.sign(seen.error), 0.0)
     running = np.where(extreme * model.clipped > 0, model.clipped + extreme, extreme)
-    bounded = seen.judged & (np.abs(running) <= _LONGEST_INCIDENT)
-    error = np.where(bounded, np.clip(seen.error, -limit, limit), seen.error)
+    bounded = seen.judged & (np.abs(running) <= longest_incident)
+    ordinary = np.where(seen.judged, np.clip(seen.error, -limit, limit), seen.error)
+    error = np.where(bounded, ordinary, seen.error)
     total = np.where(seen.seen, seen.variance_ratio, np.inf)
     gain = np.einsum("spq,sq->sp", model.root, seen.root_x)
     shrink = seen.root_x / (total + np.sqrt(ratio * total))[:, None]
     counts = seen.seen & (seen.variance_ratio - ratio <= _WIDEST_LEVERAGE * ratio)
-    squares = np.where(counts, np.square(error) / seen.variance_ratio, 0.0)
+    squares = np.where(counts, np.square(ordinary) / seen.variance_ratio, 0.0)
     after = Regression(
         theta=model.theta + gain * (error / total)[:, None],
         root=model.root - gain[:, :, None] * shrink[:, None, :],

@@ -17,7 +17,7 @@ def follow(model, x, y, ratio=None, floor=0.0):
         r = np.ones(1) if ratio is None else ratio[t : t + 1]
         seen = predict(model, x[t][None, :], y[t : t + 1], r, floor)
         steps.append(seen)
-        model, _ = learn(model, seen, r)
+        model, _ = learn(model, seen, r, 2)
     return model, steps
 
 
@@ -59,7 +59,7 @@ def test_scores_are_standard_normal_however_short_the_history():
     spread = rng.uniform(0.1, 10.0, streams)
     for t in range(9):
         seen = predict(model, np.ones((streams, 1)), spread * rng.normal(size=streams) + 5, np.ones(streams), 0.0)
-        model, _ = learn(model, seen, np.ones(streams))
+        model, _ = learn(model, seen, np.ones(streams), 2)
         if t >= 5:
             assert seen.judged.all()
             for level in (0.01, 0.1):
@@ -97,10 +97,21 @@ def test_one_extraordinary_day_is_learnt_as_three_standard_deviations():
     assert model.squares[0] / model.dof[0] < 1.6
 
 
+def test_a_row_of_extreme_values_is_a_new_level_but_no_dispersion():
+    rng = np.random.default_rng(9)
+    y = np.concatenate([rng.normal(size=100), 50.0 + rng.normal(size=4)])
+    x = np.ones((104, 1))
+    model, _ = follow(Regression.start(np.full((1, 1), DIFFUSE)), x[:102], y[:102])
+    assert abs(model.theta[0, 0]) < 0.3  # two in a row are still an incident
+    model, _ = follow(Regression.start(np.full((1, 1), DIFFUSE)), x, y)
+    assert model.theta[0, 0] > 0.8  # the mean: two of the four as they are
+    assert model.squares[0] / model.dof[0] < 1.6
+
+
 def test_a_missing_value_teaches_nothing():
     model = Regression.start(np.full((2, 1), 1e4))
     seen = predict(model, np.ones((2, 1)), np.array([np.nan, 1.0]), np.ones(2), 0.0)
-    after, learnt = learn(model, seen, np.ones(2))
+    after, learnt = learn(model, seen, np.ones(2), 2)
     assert after.theta[0, 0] == 0 and after.dof[0] == 0
     assert np.array_equal(after.root[0], model.root[0])
     assert np.isnan(learnt[0]) and learnt[1] == 1.0
