@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from monitor.errors import DataError
 
 Times = npt.NDArray[np.datetime64]
 _Codes = npt.NDArray[np.int64]
+_Rows = npt.NDArray[np.bool_]
 
 _AGREEING = 0.999  # of the rows: a change of the clocks, or a few wrong cells, do not hide a calendar column
 _FEWEST_VISITS = 2  # of a phase, in different cycles: otherwise anything that moves slowly would pass
@@ -29,7 +30,7 @@ def calendar_columns(frame: Any, schema: Schema, times: Times | Sequence[Any]) -
     Raises DataError when the lengths differ.
     """
     moments = np.asarray(times).astype("datetime64[s]")
-    phases = _phases(moments)
+    phases = [_settled(*each) for each in _phases(moments).values()] if len(moments) else []
     found = []
     for name, kind in schema.features.items():
         if kind.is_array:
@@ -42,12 +43,8 @@ def calendar_columns(frame: Any, schema: Schema, times: Times | Sequence[Any]) -
     return tuple(found)
 
 
-def _is_calendar(
-    codes: _Codes, phases: Mapping[str, tuple[_Codes, _Codes]], frame: Any, name: str, moments: Times
-) -> bool:
-    return any(_determines(phase, cycle, codes) for phase, cycle in phases.values()) or _counts_months(
-        frame, name, moments
-    )
+def _is_calendar(codes: _Codes, phases: Sequence[tuple[_Codes, _Rows]], frame: Any, name: str, moments: Times) -> bool:
+    return any(_determines(phase, settled, codes) for phase, settled in phases) or _counts_months(frame, name, moments)
 
 
 def _phases(moments: Times) -> dict[str, tuple[_Codes, _Codes]]:
@@ -67,17 +64,26 @@ def _phases(moments: Times) -> dict[str, tuple[_Codes, _Codes]]:
     }
 
 
-def _determines(phase: _Codes, cycle: _Codes, codes: _Codes) -> bool:
-    """Does the phase alone tell the value? Only rows in phases that were visited in several cycles count."""
+def _settled(phase: _Codes, cycle: _Codes) -> tuple[_Codes, _Rows]:
+    """The phases as codes from 0, and the rows in those that were visited in several cycles."""
     _, phase = np.unique(phase, return_inverse=True)
     visits = np.unique(np.stack([phase, cycle]), axis=1)[0]
-    settled = (np.bincount(visits) >= _FEWEST_VISITS)[phase]
-    if settled.mean() < _SETTLED_SHARE or len(np.unique(codes[settled])) < 2:  # noqa: PLR2004 - one value says nothing
+    return phase, (np.bincount(visits) >= _FEWEST_VISITS)[phase]
+
+
+def _determines(phase: _Codes, settled: _Rows, codes: _Codes) -> bool:
+    """Does the phase alone tell the value? Only settled rows count."""
+    if settled.mean() < _SETTLED_SHARE:
         return False
-    pairs, counts = np.unique(np.stack([phase[settled], codes[settled]]), axis=1, return_counts=True)
-    most = np.zeros(int(phase.max()) + 1, dtype=np.int64)
-    np.maximum.at(most, pairs[0], counts)
-    return bool(most.sum() >= _AGREEING * settled.sum())
+    phase, codes = phase[settled], codes[settled]
+    phases, width = int(phase.max()) + 1, int(codes.max()) + 1
+    values = len(np.unique(codes))
+    if values < 2 or values - phases > (1 - _AGREEING) * len(codes):  # noqa: PLR2004 - one value says nothing
+        return False  # every value beyond the number of phases is a row that disagrees
+    pairs, counts = np.unique(phase * width + codes, return_counts=True)
+    most = np.zeros(phases, dtype=np.int64)
+    np.maximum.at(most, pairs // width, counts)
+    return bool(most.sum() >= _AGREEING * len(codes))
 
 
 def _counts_months(frame: Any, name: str, moments: Times) -> bool:
