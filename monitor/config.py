@@ -10,12 +10,14 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from monitor.domain.measure_catalogue import DEFAULT, check_names
 from monitor.domain.schema import Kind, Label, LabelKind, Schema
 from monitor.domain.verdict import Channel
 from monitor.domain.watch.rule import FalseAlarmRate, Mode
@@ -133,7 +135,7 @@ class ChannelActions(_Part):
         return str(getattr(self, channel.value))
 
 
-_ONLY_BUDGET = ("false_alarms", "incidents", "season", "mode", "max_distance", "watch_calendar")
+_ONLY_BUDGET = ("false_alarms", "incidents", "season", "mode", "max_distance", "watch_calendar", "columns")
 _ONLY_PER_BATCH = ("alpha", "hold", "min_rows")
 
 
@@ -146,6 +148,22 @@ def _parse_rate(text: Any) -> str:
 
 
 Rate = Annotated[str, BeforeValidator(_parse_rate)]
+
+
+class ColumnConfig(_Part):
+    """What is different for some features; None: as for all."""
+
+    watch: bool = True
+    min_effect: float | None = Field(default=None, ge=0, le=1)
+    max_distance: float | None = Field(default=None, gt=0)
+
+
+def _known_measures(names: list[str]) -> list[str]:
+    try:
+        check_names(names)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from None
+    return names
 
 
 class DetectConfig(_Part):
@@ -161,6 +179,8 @@ class DetectConfig(_Part):
     mode: Mode = Mode.NORMAL
     max_distance: float = Field(default=0.10, gt=0)  # AUC scale or share, from the training reference
     watch_calendar: bool = False  # also features that are functions of the timestamp
+    columns: dict[str, ColumnConfig] = {}  # by feature name or pattern; the last one that says something counts
+    measures: Annotated[list[str], AfterValidator(_known_measures)] = Field(default=list(DEFAULT), min_length=1)
     alpha: float = Field(default=0.001, gt=0, lt=1)  # family-wise over the columns of one batch and channel
     hold: Batches = 2  # consecutive drifting batches before the verdict is drift
     min_rows: int = Field(default=30, ge=2)
@@ -250,6 +270,9 @@ class Deployment(_Part):
             "roc_auc", "f1", "average_precision",
         ):  # fmt: skip
             raise ValueError(f"performance.metric {self.performance.metric} needs a binary label")
+        for pattern in self.detect.columns:
+            if not any(fnmatchcase(feature, pattern) for feature in self.schema_.features):
+                raise ValueError(f"detect.columns: no feature matches {pattern!r}")
         if self.retrain.mode != "off" and self.labels is None:
             raise ValueError("retrain.mode is not `off` but there are no `labels` to retrain on")
         return self

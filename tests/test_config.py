@@ -78,6 +78,9 @@ def test_relative_paths_start_from_the_folder_that_holds_the_configuration(tmp_p
         ({"rule": "per_batch", "false_alarms": "1 per year"}, r"detect: `false_alarms` has no meaning for rule"),
         ({"false_alarms": "once a year"}, r"detect\.false_alarms: .*'once a year'.*like `1 per year`"),
         ({"false_alarms": "0 per year"}, r"detect\.false_alarms: .*must be above zero"),
+        ({"columns": {"aa*": {"watch": False}}}, r"detect\.columns: no feature matches 'aa\*'"),
+        ({"columns": {"a": {"min_efect": 0.1}}}, r"min_efect"),
+        ({"measures": ["ks", "kss"]}, r"detect\.measures: .*kss"),
         ({"incidents": 3}, r"detect\.incidents: .*'3'.*like `1 per year`"),
     ],
 )

@@ -26,6 +26,7 @@ from monitor.domain.detection.per_batch import (
     judge_performance,
 )
 from monitor.domain.labels import class_codes
+from monitor.domain.measure_catalogue import DEFAULT
 from monitor.domain.measures import Measures
 from monitor.domain.model import Scores
 from monitor.domain.model_reference import ModelReference
@@ -80,9 +81,10 @@ def judge_batch(
         Channel.INPUTS: reference.inputs.profile(rows),
         Channel.PREDICTIONS: reference.predictions.profile(reference.score_columns(scores)),
     }
+    wanted = tuple(dict.fromkeys((*config.detect.measures, *(DEFAULT if config.detect.rule == "per_batch" else ()))))
     measures = {
-        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS]),
-        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS]),
+        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS], wanted),
+        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS], wanted),
     }
     seen = None if reference.confusion is None else _prior_seen(reference, reference.confusion, scores)
     memory = memory.seen(window)

@@ -32,7 +32,7 @@ from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias
 from monitor.domain.watch.model_watch import ModelWatch
-from monitor.domain.watch.rule import FalseAlarmRate, WatchRule
+from monitor.domain.watch.rule import ColumnRule, FalseAlarmRate, WatchRule
 from monitor.errors import BusyError, SourceError
 
 _SLACK = timedelta(minutes=5)
@@ -165,6 +165,7 @@ def _watch_of(reference: ModelReference, config: Deployment) -> ModelWatch:
         mode=detect.mode,
         min_effect=detect.min_effect,
         max_distance=detect.max_distance,
+        columns=tuple(ColumnRule(pattern=p, **each.model_dump()) for p, each in detect.columns.items()),
     )
     return ModelWatch(
         reference,

@@ -181,3 +181,20 @@ def test_distance_brings_forward_one_attempt_until_a_promotion(tmp_path):
             project.add_batch(shift=4.0)
         app.once()
         assert attempts(app)[3] == "distance"
+
+
+def test_columns_have_limits_of_their_own_and_measures_are_chosen(tmp_path):
+    columns = {"*": {"max_distance": 0.5}, "a": {"watch": False}}
+    detect = {**OFF["detect"], "columns": columns, "measures": ["ks", "chi2"]}
+    project = Project.create(tmp_path, changes={**OFF, "detect": detect})
+    for k in range(QUIET // 2):
+        project.add_batch(**({"shift": 3.0} if k >= QUIET // 4 else {}))
+    with open_application(project.config) as app:
+        app.once()
+        for record in records(app):
+            inputs = record["verdicts"]["inputs"]
+            assert inputs["columns"] == inputs["beyond"] == []
+            found = {(m["column"], m["measure"]) for m in app.store.measures("tiny", record["batch"])}
+            assert {("a", "ks"), ("b", "ks"), ("colour", "chi2")} <= found
+            assert {measure for _, measure in found} == {"ks", "chi2"}
+        assert records(app)[-1]["verdicts"]["predictions"]["verdict"] == "drift"  # what is predicted stays watched

@@ -119,7 +119,7 @@ def _settle(
     half = special.stdtrit(np.maximum(step.residuals.dof, 1.0), (1.0 + _CONFIDENCE) / 2.0) * scale
     half = half * moved.standard_error
     effect = _Effect.of(plan, moved.shift * unit, half * unit)
-    clear = state.pending & ((effect.low > plan.rule.min_effect) | (effect.high < -plan.rule.min_effect))
+    clear = state.pending & ((effect.low > plan.min_effect) | (effect.high < -plan.min_effect))
     if not plan.rule.two_sided:
         clear &= effect.shift > 0
     strength = state.evidence.cusum.max(axis=1)
@@ -133,7 +133,7 @@ def _settle(
             columns=findings,
         )
         return _accept(plan, state, moved.since), latch, ()
-    small = (np.maximum(np.abs(effect.low), np.abs(effect.high)) < plan.rule.min_effect)[state.pending].all()
+    small = (np.maximum(np.abs(effect.low), np.abs(effect.high)) < plan.min_effect)[state.pending].all()
     if small or state.pending_age >= _PATIENCE_BATCHES:
         named = _findings(plan, np.where(state.pending, strength, -np.inf), effect, since)
         return _accept(plan, state, moved.since), None, named
@@ -264,5 +264,5 @@ def _distance(plan: Plan, state: DetectorState) -> tuple[float | None, tuple[Col
         return None, ()
     effect = _Effect.of(plan, reach.mean * unit, (reach.high - reach.mean) * unit)
     near = np.where(known, np.maximum(effect.low, -effect.high), -np.inf)
-    beyond = _findings(plan, np.where(near > plan.rule.max_distance, near, -np.inf), effect, None)
+    beyond = _findings(plan, np.where(near > plan.max_distance, near, -np.inf), effect, None)
     return float(np.abs(effect.shift[known]).max()), beyond

@@ -46,4 +46,5 @@ def loss_rule(false_alarms: FalseAlarmRate, *, min_increase: float = 0.1, rule: 
         two_sided=False,
         min_effect=min_increase,
         max_distance=float("inf"),
+        columns=(),
     )

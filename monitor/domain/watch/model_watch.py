@@ -34,7 +34,8 @@ class ModelWatch:
         watch_calendar: bool = False,
     ) -> None:
         self._zone = zone
-        leave_out = () if watch_calendar else reference.calendar
+        calendar = () if watch_calendar else reference.calendar
+        leave_out = [name for name in reference.inputs.columns if name in calendar or not rule.watches(name)]
         self.streams = reference.streams(leave_out)
         self._warm_up = {**reference.warm_up, Channel.INPUTS: _without(reference, leave_out)}
         of_loss = loss_rule(rule.false_alarms, min_increase=min_loss_increase, rule=rule)

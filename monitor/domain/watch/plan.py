@@ -43,12 +43,15 @@ class Plan:
     anchor_rows: Array
     partner: npt.NDArray[np.intp]
     column: npt.NDArray[np.intp]
+    min_effect: Array
+    max_distance: Array
     fingerprint: str
 
     @classmethod
     def of(cls, streams: StreamSet, rule: WatchRule) -> Plan:
         each = streams.streams
         location = {s.column: i for i, s in enumerate(each) if s.measure is Measure.LOCATION}
+        limits = np.array([rule.limits(s.column) for s in each], dtype=np.float64).reshape(len(each), 2)
         names = {name: i for i, name in enumerate(dict.fromkeys(s.column for s in each))}
         return cls(
             streams=streams,
@@ -61,6 +64,8 @@ class Plan:
                 [location.get(s.column, -1) if s.measure is Measure.SPREAD else -1 for s in each], dtype=np.intp
             ),
             column=np.array([names[s.column] for s in each], dtype=np.intp),
+            min_effect=limits[:, 0],
+            max_distance=limits[:, 1],
             fingerprint=_fingerprint(streams, rule),
         )
 

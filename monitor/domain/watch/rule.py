@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from monitor.domain.watch.season import Season
@@ -62,6 +63,22 @@ class FalseAlarmRate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRule:
+    """What is different for the columns that match `pattern` (`*`, `?`, `[ab]`), or that are made of one that does.
+
+    None: as for all.
+    """
+
+    pattern: str
+    watch: bool = True
+    min_effect: float | None = None
+    max_distance: float | None = None
+
+    def applies(self, column: str) -> bool:
+        return fnmatchcase(column, self.pattern) or fnmatchcase(column.partition("[")[0], self.pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRule:
     """Everything a channel's detector is told. The defaults are those of inputs; see `loss_rule`."""
 
@@ -75,11 +92,22 @@ class WatchRule:
     interval: timedelta | None = None  # from one batch to the next; by default the median seen so far
     lags: bool = True  # the last values explain the next one: ordinary wander is no change
     two_sided: bool = True  # False: only increases count
+    columns: tuple[ColumnRule, ...] = ()  # the last one that applies and says something counts
 
     @property
     def window(self) -> int:
         """Batches that the distance averages over."""
         return self.distance_batches or max(7, min(self.season.slots, 24))
+
+    def watches(self, column: str) -> bool:
+        """Is the column watched at all?"""
+        return next((each.watch for each in reversed(self.columns) if each.applies(column)), True)
+
+    def limits(self, column: str) -> tuple[float, float]:
+        """Smallest effect and largest distance of one column."""
+        own = [each for each in reversed(self.columns) if each.applies(column)]
+        effect = next((each.min_effect for each in own if each.min_effect is not None), self.min_effect)
+        return effect, next((each.max_distance for each in own if each.max_distance is not None), self.max_distance)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` is the inverse."""
@@ -95,7 +123,8 @@ class WatchRule:
             for name in ("false_alarms", "incidents")
         }
         own = {"season": Season(plain["season"]), "mode": Mode(plain["mode"]), "interval": _span(plain["interval"])}
-        return cls(**{**plain, **rates, **own})
+        columns = tuple(ColumnRule(**each) for each in plain["columns"])
+        return cls(**{**plain, **rates, **own, "columns": columns})
 
 
 def _seconds(span: timedelta | None) -> float | None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.domain.watch.rule import FalseAlarmRate, Mode, WatchRule
+from monitor.domain.watch.rule import ColumnRule, FalseAlarmRate, Mode, WatchRule
 from monitor.domain.watch.season import Season
 from monitor.errors import ConfigError
 
@@ -60,4 +60,21 @@ def test_a_rule_survives_its_plain_form():
         mode=Mode.STRICT,
         interval=timedelta(hours=1),
     )
+    assert WatchRule.from_dict(rule.to_dict()) == rule
+
+
+def test_the_last_pattern_that_says_something_counts():
+    rule = WatchRule(
+        false_alarms=FalseAlarmRate(count=1, batches=365),
+        incidents=FalseAlarmRate(count=1, batches=365),
+        columns=(
+            ColumnRule(pattern="temp*", min_effect=0.1, max_distance=0.3),
+            ColumnRule(pattern="temp_in", max_distance=0.2),
+            ColumnRule(pattern="image", watch=False),
+        ),
+    )
+    assert rule.limits("temp_out") == (0.1, 0.3)
+    assert rule.limits("temp_in") == (0.1, 0.2)
+    assert rule.limits("wind") == (0.03, 0.10)
+    assert [rule.watches(name) for name in ("temp_in", "image", "image[pc1]", "images")] == [True, False, False, True]
     assert WatchRule.from_dict(rule.to_dict()) == rule
