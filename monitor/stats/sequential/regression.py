@@ -110,18 +110,20 @@ def predict(model: Regression, x: Array, y: Array, ratio: Array, floor: float) -
 def learn(model: Regression, seen: Residuals, ratio: Array, longest_incident: int) -> tuple[Regression, Array]:
     """Return what is known after the batch, and the values as they were learnt, shape (S,), NaN where there was none.
 
-    A judged innovation is winsorised at three normal standard deviations, so that extraordinary days are not carried
-    into the lags and coefficients of the days after; more than `longest_incident` in a row in the same direction are a
-    new level, which is learnt as it is. For σ they stay winsorised: a new level is no dispersion. An observation whose
-    prediction rests on the prior only moves the coefficients: it says nothing about σ.
+    An innovation beyond three normal standard deviations teaches the coefficients nothing and goes into the lags
+    winsorised, so that extraordinary days do not bend the predictions of the days after. More than `longest_incident`
+    in a row in the same direction are a new level, which is learnt as it is. For σ all are winsorised at 3σ: a new
+    level is no dispersion. An observation whose prediction rests on nothing but the prior says
+    nothing about σ.
     """
     limit = _winsor_limit(seen.dof) * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
     extreme = np.where(seen.judged & (np.abs(seen.error) > limit), np.sign(seen.error), 0.0)
     running = np.where(extreme * model.clipped > 0, model.clipped + extreme, extreme)
     bounded = seen.judged & (np.abs(running) <= longest_incident)
-    ordinary = np.where(seen.judged, np.clip(seen.error, -limit, limit), seen.error)
-    error = np.where(bounded, ordinary, seen.error)
-    total = np.where(seen.seen, seen.variance_ratio, np.inf)
+    error = np.where(bounded, np.clip(seen.error, -limit, limit), seen.error)
+    spread = _WINSOR_Z * np.where(seen.judged, seen.scale, 1.0) * np.sqrt(seen.variance_ratio)
+    ordinary = np.where(seen.judged, np.clip(seen.error, -spread, spread), seen.error)
+    total = np.where(seen.seen & ~(bounded & (extreme != 0)), seen.variance_ratio, np.inf)
     gain = np.einsum("spq,sq->sp", model.root, seen.root_x)
     shrink = seen.root_x / (total + np.sqrt(ratio * total))[:, None]
     counts = seen.seen & (seen.variance_ratio - ratio <= _WIDEST_LEVERAGE * ratio)
