@@ -7,7 +7,6 @@ is closed, so also when the demo dies. What lies in the folder is its memory: a 
 from __future__ import annotations
 
 import select
-import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -94,7 +93,6 @@ def feed(
     every: Annotated[float, typer.Option(help="Seconds from batch to batch.")] = 3.0,
 ) -> None:
     """Deliver batches until standard input is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the demo decides when this ends
     try:
         _feed(Folder(path), every)
     except MonitorError as exc:

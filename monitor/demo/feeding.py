@@ -29,7 +29,13 @@ class Feeder:
         with self._lock:
             if self._process is not None or self._closing:
                 return
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # a terminal's Ctrl-C is for the demo, which ends it: also while it still imports
+            )
             self._hearing = threading.Thread(target=self._hear, args=(self._process,), name="feeder", daemon=True)
             self._hearing.start()
 
