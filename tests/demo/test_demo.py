@@ -20,7 +20,7 @@ import yaml
 from monitor.bootstrap import open_application
 from monitor.demo.scenario import PHASES
 
-EVERY_SECONDS = "1"
+EVERY_SECONDS = "0.5"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -117,19 +118,21 @@ def test_a_second_start_goes_on_and_touches_nothing_that_was_released(tmp_path):
     assert {name: after[name] for name in before} == before
 
 
-def test_ctrl_c_reaches_the_whole_group_but_the_demo_decides(tmp_path):
+def test_ctrl_c_is_for_the_demo_alone(tmp_path):
+    """Also while the feeder still imports."""
     Folder(tmp_path).prepare(NOW)
-    with feeding(tmp_path) as feeder:
-        feeder.stdout.readline()
-        feeder.send_signal(signal.SIGINT)
-        feeder.stdout.readline()  # it goes on to the next phase
+    demo = play(tmp_path, start_new_session=True)
+    assert demo.stdout.readline() == "started\n"
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.stdout.readline().strip() == PHASES[0].announcement
+    assert demo.stdout.readline().strip() == PHASES[1].announcement
+    demo.communicate()
+    assert demo.returncode == 0
 
 
 def test_the_feeder_ends_when_the_demo_is_killed(tmp_path):
     Folder(tmp_path).prepare(NOW)
-    demo = subprocess.Popen(
-        [sys.executable, "-c", _DEMO, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    demo = play(tmp_path)
     demo.stdout.readline()
     (feeder,) = psutil.Process(demo.pid).children()
     demo.kill()
@@ -148,13 +151,27 @@ def test_a_feeder_that_dies_is_told(tmp_path):
 
 
 _DEMO = """
+import signal
 import sys
 from pathlib import Path
 from monitor.demo.feeding import Feeder
+signal.signal(signal.SIGINT, lambda *_: None)  # children do not inherit it, as they would inherit SIG_IGN
 with Feeder(Path(sys.argv[1]), every_seconds=0.05, say=lambda line: print(line, flush=True)) as feeder:
     feeder.start()
+    print("started", flush=True)
     sys.stdin.read()
 """
+
+
+def play(path: Path, *, start_new_session: bool = False) -> subprocess.Popen[str]:
+    """What the demo does with a feeder, in a process of its own, until its standard input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _DEMO, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=start_new_session,
+    )
 
 
 @contextmanager
