@@ -122,6 +122,10 @@ class World:
             ]  # fmt: skip
         return StreamSet(streams=tuple(found), reference_rows=int(self.rows[:REFERENCE_BATCHES].sum()))
 
+    def table(self, t: int, drift: Drift | None = None) -> np.ndarray:
+        """The rows of batch t, shape (rows, numeric columns): for tools that need more than our statistics."""
+        return self._draw(np.random.default_rng([self.seed, 1, t]), t, drift)
+
     def batch(self, t: int, drift: Drift | None = None) -> Observation:
         rng = np.random.default_rng([self.seed, 1, t])
         n = int(self.rows[t])
