@@ -34,7 +34,7 @@ class Feeder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                start_new_session=True,  # a terminal's Ctrl-C is for the demo, which ends it: also while it still imports
+                start_new_session=True,  # Ctrl-C is for the demo, which ends this: also while it still imports
             )
             self._hearing = threading.Thread(target=self._hear, args=(self._process,), name="feeder", daemon=True)
             self._hearing.start()
