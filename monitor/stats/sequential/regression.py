@@ -128,9 +128,11 @@ def learn(model: Regression, seen: Residuals, ratio: Array, longest_incident: in
     shrink = seen.root_x / (total + np.sqrt(ratio * total))[:, None]
     counts = seen.seen & (seen.variance_ratio - ratio <= _WIDEST_LEVERAGE * ratio)
     squares = np.where(counts, np.square(ordinary) / seen.variance_ratio, 0.0)
+    root = gain[:, :, None] * shrink[:, None, :]
+    np.subtract(model.root, root, out=root)  # megabytes where there are many regressors
     after = Regression(
         theta=model.theta + gain * (error / total)[:, None],
-        root=model.root - gain[:, :, None] * shrink[:, None, :],
+        root=root,
         squares=model.squares + squares,
         dof=model.dof + counts,
         clipped=np.where(seen.seen, running, model.clipped),
