@@ -181,6 +181,7 @@ class DetectConfig(_Part):
     watch_calendar: bool = False  # also features that are functions of the timestamp
     columns: dict[str, ColumnConfig] = {}  # by feature name or pattern; the last one that says something counts
     measures: Annotated[list[str], AfterValidator(_known_measures)] = Field(default=list(DEFAULT), min_length=1)
+    export: list[str] = []  # those of `measures` that are also metrics, a series per column
     alpha: float = Field(default=0.001, gt=0, lt=1)  # family-wise over the columns of one batch and channel
     hold: Batches = 2  # consecutive drifting batches before the verdict is drift
     min_rows: int = Field(default=30, ge=2)
@@ -190,6 +191,14 @@ class DetectConfig(_Part):
         other = _ONLY_PER_BATCH if self.rule == "budget" else _ONLY_BUDGET
         if wrong := sorted(self.model_fields_set.intersection(other)):
             raise ValueError(f"`{wrong[0]}` has no meaning for rule `{self.rule}`; set `rule` or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _exported_are_stored(self) -> Self:
+        if unknown := [name for name in self.export if name not in self.measures]:
+            raise ValueError(
+                f"`export` names {unknown[0]!r}, which is not among `measures`: {', '.join(self.measures)}"
+            )
         return self
 
 

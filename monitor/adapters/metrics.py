@@ -27,6 +27,7 @@ from monitor.errors import StoreError
 
 OTHER = "other"  # stands for the columns and classes that have no series of their own
 _MOST_COLUMNS = 10  # per deployment and channel
+_MOST_MEASURED = 200  # columns per deployment, channel and measure
 _MOST_CLASSES = 50  # per deployment
 
 LastPass = Callable[[str], datetime | None]  # when a deployment was last worked through without an error
@@ -40,6 +41,7 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "beyond": ("1 while a column is surely farther from the training reference than max_distance.", ("channel",)),
     "incident": ("1 when a column was out of line on the last judged batch alone.", ("channel",)),
     "column_shift": ("Shift of the columns that moved in the last batch, on the AUC scale.", ("channel", "column")),
+    "measure": ("Measures named in detect.export, of the last judged batch.", ("channel", "column", "measure")),
     "performance": ("Realised performance of the newest window with enough labels.", ("metric",)),
     "performance_low": ("Lower end of the interval of the realised performance.", ("metric",)),
     "performance_high": ("Upper end of the interval of the realised performance.", ("metric",)),
@@ -143,6 +145,8 @@ class StoreCollector(Collector):
         if tally.newest is not None:
             _last_batch(scrape, name, tally.newest)
             _channels(scrape, deployment, tally.newest, tally.judged or tally.newest)
+            if deployment.detect.export:
+                _measured(scrape, deployment, self._store.measures(name, tally.newest["batch"]))
         if tally.matured is not None:
             _performance(scrape, name, metric, tally.matured)
 
@@ -221,6 +225,18 @@ def _channel(scrape: _Scrape, name: str, channel: str, seen: Mapping[str, Any]) 
         scrape.add("column_shift", shifts[column], name, channel, column)
     if rest := ranked[_MOST_COLUMNS:]:
         scrape.add("column_shift", shifts[rest[0]], name, channel, OTHER)
+
+
+def _measured(scrape: _Scrape, deployment: Deployment, stored: Sequence[Mapping[str, Any]]) -> None:
+    """Columns beyond `_MOST_MEASURED` are left out, those with the smallest effects first."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for measure in stored:
+        if measure["measure"] in deployment.detect.export and measure["statistic"] is not None:
+            found.setdefault((measure["channel"], measure["measure"]), []).append(measure)
+    for (channel, name), measures in found.items():
+        measures.sort(key=lambda m: -abs(m["effect"] or 0.0))
+        for m in measures[:_MOST_MEASURED]:
+            scrape.add("measure", m["statistic"], deployment.name, channel, m["column"], name)
 
 
 def _label_shares(scrape: _Scrape, name: str, prior: Mapping[str, Mapping[str, float]]) -> None:

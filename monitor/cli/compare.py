@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -14,13 +15,25 @@ from monitor.cli.session import Session
 from monitor.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from polars import DataFrame
+
     from monitor.domain.detection.per_batch import PerBatchRule
-    from monitor.domain.measures import Measures
+    from monitor.domain.measures import Measure, Measures
     from monitor.domain.schema import Schema
     from monitor.domain.verdict import ChannelVerdict
 
 _T = TypeVar("_T")
 _NOT_OK = 1
+_SMALLEST_P = 1e-4  # of a permutation test here: it would take minutes to do better
+_SEED = 0  # of folds and permutations: equal files give an equal answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """A measure of all columns at once, and whether it is drift."""
+
+    measure: Measure
+    drift: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +42,7 @@ class _Compared:
     measures: Measures
     verdict: ChannelVerdict
     left_out: Mapping[str, str]
+    together: Sequence[Together] = ()
 
 
 def compare(
@@ -60,6 +74,15 @@ def compare(
             "--min-effect", min=0, max=1, help="Smallest shift that counts.", show_default="detect.min_effect"
         ),
     ] = None,
+    together: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--together",
+            metavar="MEASURE",
+            help="Also measure all columns at once: classifier, mmd or reconstruction; may be given often.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare the columns of two files; exit with 1 when one has drifted or there are too few rows to tell."""
     from monitor.config import DetectConfig
@@ -73,7 +96,9 @@ def compare(
         hold=1,
         min_rows=defaults.min_rows,
     )
-    compared = _compare(reference, current, schema, [*([label] if label else []), *(ignore or [])], rule)
+    left_out = [*([label] if label else []), *(ignore or [])]
+    together = list(dict.fromkeys(together or ()))
+    compared = _compare(reference, current, schema, left_out=left_out, rule=rule, together=together)
     if session.json:
         output.emit(_document(compared, rule))
     else:
@@ -83,20 +108,54 @@ def compare(
 
 
 def _compare(
-    reference: Path, current: Path, schema: Path | None, left_out: Collection[str], rule: PerBatchRule
+    reference: Path,
+    current: Path,
+    schema: Path | None,
+    *,
+    left_out: Collection[str],
+    rule: PerBatchRule,
+    together: Sequence[str],
 ) -> _Compared:
+    """The columns together and each measure of `together` have an equal share of the chance of a false alarm."""
     from monitor.adapters.loose_files import Guess, guess_schema, read_loose
     from monitor.domain.detection.per_batch import judge_columns
     from monitor.domain.reference import Reference
-    from monitor.domain.verdict import Channel
+    from monitor.domain.verdict import Channel, Verdict
 
     before, after = read_loose(reference), read_loose(current)
     guess = guess_schema(before, left_out) if schema is None else Guess(_read_schema(schema, left_out), {})
     fitted = _naming(reference, lambda: Reference.fit(before, guess.schema))
     measures = fitted.compare(_naming(current, lambda: fitted.profile(after)))
     rows = (before.height, after.height)
-    verdict, _ = judge_columns(Channel.INPUTS, measures, min(rows), rule, 0)
-    return _Compared(rows=rows, measures=measures, verdict=verdict, left_out=guess.left_out)
+    share = replace(rule, alpha=rule.alpha / (1 + len(together)))
+    verdict, _ = judge_columns(Channel.INPUTS, measures, min(rows), share, 0)
+    found = _together(before, after, guess.schema, together, share) if together else ()
+    moved = ", ".join(one.measure.measure for one in found if one.drift)
+    if moved and verdict.verdict != Verdict.INSUFFICIENT_DATA:
+        verdict = replace(verdict, verdict=Verdict.DRIFT, reason=f"{verdict.reason}; together they do, by {moved}")
+    return _Compared(rows=rows, measures=measures, verdict=verdict, left_out=guess.left_out, together=found)
+
+
+def _together(
+    before: DataFrame, after: DataFrame, schema: Schema, names: Sequence[str], rule: PerBatchRule
+) -> Sequence[Together]:
+    """The classifier's effect is on the AUC scale and must reach `min_effect`; those of the others are on none."""
+    import numpy as np
+
+    from monitor.domain.multivariate import compare_rows
+
+    rng = np.random.default_rng(_SEED)
+    permutations = math.ceil(2 / max(rule.alpha, _SMALLEST_P))  # fewer could not reach alpha
+    compared = compare_rows(before, after, schema, names, rng=rng, permutations=permutations)
+    return [
+        Together(
+            measure=m,
+            drift=m.p_value is not None
+            and m.p_value <= rule.alpha
+            and (m.measure != "classifier" or abs(m.effect) >= rule.min_effect),
+        )
+        for m in compared.measures
+    ]
 
 
 def _naming(file: Path, work: Callable[[], _T]) -> _T:
@@ -138,6 +197,7 @@ def _document(compared: _Compared, rule: PerBatchRule) -> dict[str, Any]:
         "drifted": verdict.to_dict()["columns"],
         "left_out": compared.left_out,
         "measures": [measure.to_dict() for measure in compared.measures],
+        "together": [{**one.measure.to_dict(), "drift": one.drift} for one in compared.together],
     }
 
 
@@ -157,6 +217,12 @@ def _show(compared: _Compared) -> None:
     for m in compared.measures:
         name = Text(m.column if m.column != before else "", style="bold red" if m.column in drifted else "")
         before = m.column
+        table.add_row(
+            name, m.measure, output.number(m.statistic), _p_value(m.p_value), output.number(m.effect), m.detail
+        )
+    for one in compared.together:
+        m = one.measure
+        name = Text("all columns", style="bold red" if one.drift else "")
         table.add_row(
             name, m.measure, output.number(m.statistic), _p_value(m.p_value), output.number(m.effect), m.detail
         )

@@ -14,7 +14,7 @@ from monitor.domain.measures import Measure, Measures
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, DataError
 from monitor.stats.multivariate.classifier import classifier_test
-from monitor.stats.multivariate.mmd import mmd
+from monitor.stats.multivariate.mmd import PERMUTATIONS, mmd
 from monitor.stats.multivariate.reconstruction import reconstruction_shift
 from monitor.stats.multivariate.scores import score_shift
 from monitor.stats.result import Result
@@ -47,10 +47,12 @@ def compare_rows(
     measures: Sequence[str] = ROW_MEASURES,
     *,
     rng: np.random.Generator,
+    permutations: int = PERMUTATIONS,
 ) -> RowComparison:
     """Compare the features of two tables, encoded as `domain.encoding` says, by the measures named.
 
-    Raises ConfigError for a measure that does not exist, DataError as `encode` does.
+    The p-value of `mmd` is never below 1/(1 + `permutations`). Raises ConfigError for a measure that does not exist,
+    DataError as `encode` does.
     """
     for name in measures:
         if name not in ROW_MEASURES:
@@ -66,7 +68,7 @@ def compare_rows(
             weights = found.weights
             result = found.result._replace(detail=_largest(shares))
         else:
-            result = _without_columns(name, rows, rng)
+            result = _without_columns(name, rows, rng, permutations)
         taken.append(_measure(ALL_COLUMNS, name, result, rows.ref.shape[0], rows.cur.shape[0]))
     return RowComparison(measures=Measures(tuple(taken)), shares=shares, weights=weights)
 
@@ -92,9 +94,9 @@ def compare_scores(reference: npt.ArrayLike, current: npt.ArrayLike, classes: Se
     return Measures(tuple(taken))
 
 
-def _without_columns(name: str, rows: Encoded, rng: np.random.Generator) -> Result:
+def _without_columns(name: str, rows: Encoded, rng: np.random.Generator, permutations: int) -> Result:
     if name == "mmd":
-        return mmd(rows.ref, rows.cur, rng)
+        return mmd(rows.ref, rows.cur, rng, permutations=permutations)
     return reconstruction_shift(rows.ref.astype(np.float32), rows.cur.astype(np.float32))
 
 

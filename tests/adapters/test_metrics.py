@@ -54,12 +54,26 @@ def labelled(k: int, value: float, **counts: int | None):
     )
 
 
+def measured(channel: str, column: str, measure: str, statistic: float | None, effect: float | None):
+    return {"channel": channel, "column": column, "measure": measure, "statistic": statistic, "effect": effect}
+
+
+def exporting(store: SqlStore, *names: str) -> StoreCollector:
+    return StoreCollector(store, {"prices": stored.deployment(detect={"export": list(names)})}, lambda _: stored.FIRST)
+
+
+def put_measures(store: SqlStore, batch: str, *measures: dict) -> None:
+    with store.transaction() as tx:
+        tx.put_measures("prices", batch, measures)
+
+
 def everything(store: SqlStore) -> StoreCollector:
     """A past in which each metric has a value."""
     stored.put_champion(store, stored.manifest())
     stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), drifting(1, {"price": 0.2}))
     stored.put_attempt(store, stored.FIRST, "reject")
-    return collector_of(store, last_success=stored.FIRST)
+    put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
+    return exporting(store, "ks")
 
 
 def test_everything_that_is_documented_is_exported_and_nothing_else(store: SqlStore):
@@ -165,6 +179,31 @@ def test_columns_are_bounded_and_the_rest_is_other(store: SqlStore):
     assert len(shifts) == 11
     assert shifts["x30"] == 0.30
     assert shifts["other"] == 0.20  # the largest of those without a series of their own
+
+
+def test_measures_are_exported_when_asked_for(store: SqlStore):
+    stored.put(store, stored.record(0), stored.record(1))
+    put_measures(store, stored.record(0).batch, measured("inputs", "price", "ks", 0.9, 0.9))
+    put_measures(
+        store,
+        stored.record(1).batch,
+        measured("inputs", "price", "ks", 0.3, 0.3),
+        measured("inputs", "price", "psi", 0.7, 0.7),
+        measured("inputs", "day", "ks", None, None),  # not measured: no series
+        measured("predictions", "score", "ks", 0.1, 0.1),
+    )
+    (family,) = (f for f in exporting(store, "ks").collect() if f.name == "monitor_measure")
+    found = {(s.labels["channel"], s.labels["column"], s.labels["measure"]): s.value for s in family.samples}
+    assert found == {("inputs", "price", "ks"): 0.3, ("predictions", "score", "ks"): 0.1}
+    assert not [f for f in exporting(store).collect() if f.name == "monitor_measure"]
+
+
+def test_measured_columns_are_bounded_by_their_effect(store: SqlStore):
+    stored.put(store, stored.record(0))
+    many = [measured("inputs", f"x{i}", "ks", 0.5, i / 1000) for i in range(1000)]
+    put_measures(store, stored.record(0).batch, *many)
+    (family,) = (f for f in exporting(store, "ks").collect() if f.name == "monitor_measure")
+    assert {s.labels["column"] for s in family.samples} == {f"x{i}" for i in range(800, 1000)}
 
 
 def test_classes_are_bounded_and_the_shares_still_add_up_to_one(store: SqlStore):

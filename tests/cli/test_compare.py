@@ -66,6 +66,43 @@ def test_thresholds_are_the_callers(monitor: Monitor, reference: Path, tmp_path:
     assert monitor("compare", reference, tmp_path / "current.parquet", "--alpha", "1e-30").code == 0
 
 
+def pairs(rows: int, correlation: float, seed: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, rows))
+    return pl.DataFrame({"a": a, "b": correlation * a + np.sqrt(1 - correlation**2) * b})
+
+
+def test_all_columns_together_show_what_no_column_shows(monitor: Monitor, tmp_path: Path):
+    before, after = tmp_path / "before.parquet", tmp_path / "after.parquet"
+    pairs(1000, 0.0, 0).write_parquet(before)
+    pairs(1000, 0.8, 1).write_parquet(after)
+    assert monitor("compare", before, after).code == 0
+    said = monitor("compare", before, after, "--together", "mmd", "--json")
+    assert (said.code, said.json["verdict"], said.json["drifted"]) == (1, "drift", [])
+    assert said.json["reason"].endswith("together they do, by mmd")
+    (found,) = said.json["together"]
+    assert (found["measure"], found["column"], found["drift"]) == ("mmd", "*", True)
+    pairs(1000, 0.0, 2).write_parquet(after)
+    asked = [argument for name in ("classifier", "mmd", "reconstruction") for argument in ("--together", name)]
+    said = monitor("compare", before, after, *asked)
+    assert said.code == 0
+    assert said.out.count("all columns") == 3
+
+
+def test_the_classifier_names_the_columns(monitor: Monitor, reference: Path, tmp_path: Path):
+    frame(500, shift=0.5, seed=1).write_parquet(tmp_path / "current.parquet")
+    said = monitor("compare", reference, tmp_path / "current.parquet", "--together", "classifier", "--json")
+    (found,) = said.json["together"]
+    assert found["drift"]
+    assert found["detail"].startswith("price ")
+
+
+def test_a_measure_of_all_columns_must_exist(monitor: Monitor, reference: Path):
+    said = monitor("compare", reference, reference, "--together", "mdm")
+    assert said.code == 2
+    assert "measure 'mdm' does not exist; known are classifier, mmd, reconstruction" in said.err
+
+
 def test_too_few_rows_are_not_ok(monitor: Monitor, reference: Path, tmp_path: Path):
     frame(5).write_parquet(tmp_path / "current.parquet")
     said = monitor("compare", reference, tmp_path / "current.parquet", "--json")
