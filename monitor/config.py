@@ -234,6 +234,10 @@ class GateConfig(_Part):
     margin: float = Field(default=0.02, ge=0)  # relative to the champion's loss
 
 
+class PredictionsConfig(_Part):
+    correct_prior: bool = False  # serve scores corrected for the class shares of the batch, where these have moved
+
+
 class ReportsConfig(_Part):
     """`reports: on_drift` is short for `reports: {when: on_drift}`."""
 
@@ -262,6 +266,7 @@ class Deployment(_Part):
     performance: PerformanceConfig
     retrain: RetrainConfig = RetrainConfig()
     gate: GateConfig = GateConfig()
+    predictions: PredictionsConfig = PredictionsConfig()
     reports: ReportsConfig = ReportsConfig()
 
     @property
@@ -282,6 +287,8 @@ class Deployment(_Part):
         for pattern in self.detect.columns:
             if not any(fnmatchcase(feature, pattern) for feature in self.schema_.features):
                 raise ValueError(f"detect.columns: no feature matches {pattern!r}")
+        if self.predictions.correct_prior and regression:
+            raise ValueError("predictions.correct_prior: a value has no class shares to correct for")
         if self.retrain.mode != "off" and self.labels is None:
             raise ValueError("retrain.mode is not `off` but there are no `labels` to retrain on")
         return self

@@ -19,9 +19,8 @@ from monitor.adapters.row_ids import IdIndex, as_ids, digest_ids, hash_ids
 from monitor.adapters.safe_names import safe_name
 from monitor.domain.batch import Window
 from monitor.domain.model import Scores
+from monitor.domain.score_columns import PREFIXES, SERVED
 from monitor.errors import StoreError
-
-_SCORE = "score:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +68,21 @@ class ParquetCollectedData:
                     found.setdefault(position, other)
             return found
 
-    def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
-        table, names = _with_scores(rows, scores, classes)
+    def write(
+        self,
+        batch: str,
+        window: Window,
+        rows: pa.Table,
+        scores: Scores,
+        classes: Sequence[str],
+        *,
+        beside: Mapping[str, Scores] | None = None,
+    ) -> None:
+        if taken := [name for name in rows.column_names if name.startswith(PREFIXES)]:
+            raise ValueError(f"columns are named like scores: {', '.join(sorted(taken))}")
+        table, names = _with_scores(rows, SERVED, scores, classes)
+        for prefix, others in (beside or {}).items():
+            table, _ = _with_scores(table, prefix, others, classes)
         ids = as_ids(rows.column(0))
         day = window.start.astimezone(UTC).date().isoformat()
         path = self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
@@ -199,13 +211,11 @@ class ParquetCollectedData:
         return self._index
 
 
-def _with_scores(rows: pa.Table, scores: Scores, classes: Sequence[str]) -> tuple[pa.Table, list[str]]:
-    names = [f"{_SCORE}{name}" for name in classes or ["value"]]
+def _with_scores(rows: pa.Table, prefix: str, scores: Scores, classes: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    names = [f"{prefix}{name}" for name in classes or ["value"]]
     expected = (rows.num_rows, len(classes)) if classes else (rows.num_rows,)
     if scores.shape != expected:
         raise ValueError(f"scores have shape {scores.shape}, expected {expected}")
-    if taken := set(names) & set(rows.column_names):
-        raise ValueError(f"columns are named like scores: {', '.join(sorted(taken))}")
     columns = scores.T if classes else [scores]
     for name, column in zip(names, columns, strict=True):
         rows = rows.append_column(name, pa.array(np.ascontiguousarray(column), pa.float64()))

@@ -52,6 +52,7 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "label_share_ratio": ("Estimated share of each class in the last batch.", ("class",)),
     "label_share_low_ratio": ("Lower end of the interval of the share.", ("class",)),
     "label_share_high_ratio": ("Upper end of the interval of the share.", ("class",)),
+    "label_shift_fit_p_value": ("How well the scores of the last batch fit these shares; small: not at all.", ()),
     "model_info": ("1 for the champion.", ("version", "origin", "candidate")),
     "model_created_timestamp_seconds": ("When the champion was trained.", ()),
     "model_training_rows": ("Rows that the champion was fitted on.", ()),
@@ -190,6 +191,7 @@ def _last_batch(scrape: _Scrape, name: str, record: Mapping[str, Any]) -> None:
     scrape.add("last_batch_window_end_timestamp_seconds", _timestamp(record["window_end"]), name)
     scrape.add("last_batch_rows", record["rows"], name)
     _label_shares(scrape, name, record["label_prior"])
+    scrape.add("label_shift_fit_p_value", record["label_fit"], name)
 
 
 def _channels(scrape: _Scrape, deployment: Deployment, newest: Mapping[str, Any], labelled: Mapping[str, Any]) -> None:

@@ -17,14 +17,16 @@ import pyarrow as pa
 from monitor.app.decide_next import decide_next
 from monitor.app.intake import Waiting
 from monitor.app.join_labels import Restated, restate
-from monitor.app.judge import Judged, judge_batch
+from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import Transaction, Validated
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.stopwatch import Stopwatch
 from monitor.domain.batch import DeliveryState
+from monitor.domain.model import Scores
 from monitor.domain.quarantine import RowReason
 from monitor.domain.record import BatchRecord
+from monitor.domain.score_columns import CORRECTED, RAW
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.errors import BusyError, DataError
 
@@ -76,10 +78,27 @@ def _score_and_judge(
 ) -> Judged:
     with watch.stage("score"):
         scores = rt.scorer.score(champion.bundle, validated.rows)
+        labels = see_labels(champion.reference, scores)
+    served, beside = _served(scores, labels, correct=rt.config.predictions.correct_prior)
+    corrected = RAW in beside
     with watch.stage("collect"):
-        rt.collected.write(item.entry.name, item.window, validated.rows, scores, champion.bundle.manifest.classes)
+        classes = champion.bundle.manifest.classes
+        rt.collected.write(item.entry.name, item.window, validated.rows, served, classes, beside=beside)
+    if corrected != rt.corrects:
+        rt.corrects = corrected
+        rt.log.info("prior_correction", deployment=rt.name, batch=item.entry.name, corrected=corrected)
     with watch.stage("detect"):
-        return judge_batch(champion, validated.rows, scores, detector, config=rt.config, window=item.window)
+        judged = judge_batch(
+            champion, validated.rows, scores, detector, labels=labels, config=rt.config, window=item.window
+        )
+    return replace(judged, corrected=corrected)
+
+
+def _served(scores: Scores, labels: LabelsSeen | None, *, correct: bool) -> tuple[Scores, dict[str, Scores]]:
+    """The scores that count as the model's answer, and what is written beside them."""
+    if labels is None or labels.corrected is None:
+        return scores, {}
+    return (labels.corrected, {RAW: scores}) if correct else (scores, {CORRECTED: labels.corrected})
 
 
 def _draft(
@@ -87,10 +106,10 @@ def _draft(
 ) -> BatchRecord:
     """The record as far as it is known before labels and decision."""
     if isinstance(seen, Judged):
-        verdicts, prior = dict(seen.verdicts), seen.label_prior
+        verdicts, prior, fit = dict(seen.verdicts), seen.label_prior, seen.label_fit
     else:
         verdicts = {c: ChannelVerdict(channel=c, verdict=seen.verdict, reason=seen.reason) for c in _AT_ONCE}
-        prior = {}
+        prior, fit = {}, None
     verdicts[Channel.PERFORMANCE] = ChannelVerdict(
         channel=Channel.PERFORMANCE, verdict=Verdict.INSUFFICIENT_DATA, reason="labels have not come yet"
     )
@@ -107,8 +126,16 @@ def _draft(
         decision="",
         decision_reason="",
         label_prior=prior,
-        notes=(*validated.notes, *rejections),
+        label_fit=fit,
+        prior_corrected=isinstance(seen, Judged) and seen.corrected,
+        notes=(*validated.notes, *rejections, *_doubt(fit)),
     )
+
+
+def _doubt(fit: float | None) -> tuple[str, ...]:
+    if fit is None or fit >= NO_FIT:
+        return ()
+    return (f"the estimated class shares mean little: the scores do not fit a shift of the labels alone (p {fit:.1g})",)
 
 
 def _record(

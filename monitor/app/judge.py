@@ -34,9 +34,13 @@ from monitor.domain.profile import Profile
 from monitor.domain.record import ClassShare
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.stats.label_shift import bbse
-from monitor.stats.losses import absolute_error, log_loss, predicted_classes
+from monitor.stats.label_shift_em import Shares
+from monitor.stats.losses import absolute_error, log_loss
 from monitor.stats.moments import Moments
 from monitor.stats.performance import Estimate, higher_is_better, metric_interval
+
+NO_FIT = 0.001  # p-value below which the scores do not fit the estimated class shares
+_MOVED = 0.01  # p-value below which the shares have moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,16 @@ class Judged:
     memory: DetectorMemory
     measures: Mapping[Channel, Measures]
     label_prior: Mapping[str, ClassShare]
+    label_fit: float | None  # p-value that the scores fit these shares
+    corrected: bool = False  # the scores that were served are corrected for them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelsSeen:
+    """Class shares of a batch without its labels, and its scores corrected for them where they have surely moved."""
+
+    shares: Shares
+    corrected: Scores | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +86,26 @@ def rule_of(config: DetectConfig) -> PerBatchRule:
     )
 
 
+def see_labels(reference: ModelReference, scores: Scores) -> LabelsSeen | None:
+    """None for regression. Shares that the scores do not fit, or that chance explains, are not corrected for."""
+    shift = reference.label_shift
+    if shift is None:
+        return None
+    shares = shift.estimate(scores)
+    moved = shares.shift_p is not None and shares.shift_p < _MOVED
+    fits = shares.fit_p is not None and shares.fit_p >= NO_FIT
+    return LabelsSeen(shares, shift.correct(scores, shares.share) if moved and fits else None)
+
+
 def judge_batch(
-    champion: Champion, rows: pa.Table, scores: Scores, memory: DetectorMemory, *, config: Deployment, window: Window
+    champion: Champion,
+    rows: pa.Table,
+    scores: Scores,
+    memory: DetectorMemory,
+    *,
+    labels: LabelsSeen | None,
+    config: Deployment,
+    window: Window,
 ) -> Judged:
     """Judge inputs, predictions and, for classes, the label prior of a scored batch."""
     reference = champion.reference
@@ -86,16 +118,24 @@ def judge_batch(
         Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS], wanted),
         Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS], wanted),
     }
-    seen = None if reference.confusion is None else _prior_seen(reference, reference.confusion, scores)
+    shares = None if labels is None else labels.shares
     memory = memory.seen(window)
     if config.detect.rule == "budget":
         interval = memory.interval(usual_interval(config, window))
         memory, verdicts = _within_budget(champion, profiles, scores, memory, window=window, interval=interval)
     else:
+        seen = None
+        if reference.confusion is not None and shares is not None:
+            seen = _prior_seen(reference, reference.confusion, shares, scores)
         memory, verdicts = _each_for_itself(measures, seen, rows.num_rows, rule_of(config.detect), memory)
-    shares = seen.estimate if seen else {}
-    prior = {name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in shares.items()}
-    return Judged(verdicts=verdicts, memory=memory, measures=measures, label_prior=prior)
+    known = {} if shares is None else _by_class(reference.classes, shares)
+    return Judged(
+        verdicts=verdicts,
+        memory=memory,
+        measures=measures,
+        label_prior={name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in known.items()},
+        label_fit=None if shares is None else shares.fit_p,
+    )
 
 
 def _within_budget(
@@ -202,23 +242,27 @@ def _loss_seen(reference: Moments, seen: WindowMeasured, metric: str, below_floo
     )
 
 
-def _prior_seen(reference: ModelReference, confusion: npt.NDArray[np.float64], scores: Scores) -> PriorSeen:
+def _prior_seen(
+    reference: ModelReference, confusion: npt.NDArray[np.float64], shares: Shares, scores: Scores
+) -> PriorSeen:
+    """The test is that of the predicted classes: it assumes nothing about how the shares have moved."""
     classes = reference.classes
-    predicted = np.bincount(predicted_classes(scores), minlength=len(classes))
-    estimate = bbse(confusion, predicted, reference.loss.n)
-    held_out = confusion.sum(axis=0)
-    told = not estimate.reason
+    tested = bbse(confusion, reference.predicted_counts(scores), reference.loss.n)
     return PriorSeen(
-        p_value=estimate.p_value if estimate.p_value is not None else math.nan,
-        condition=estimate.condition,
-        reason=estimate.reason,
-        reference=dict(zip(classes, held_out.tolist(), strict=True)),
-        estimate={
-            name: (float(estimate.share[i]), float(estimate.low[i]), float(estimate.high[i]))
-            for i, name in enumerate(classes)
-            if told
-        },
+        p_value=tested.p_value if tested.p_value is not None else math.nan,
+        condition=tested.condition,
+        reason=tested.reason or shares.reason,
+        reference=dict(zip(classes, confusion.sum(axis=0).tolist(), strict=True)),
+        estimate=_by_class(classes, shares),
     )
+
+
+def _by_class(classes: tuple[str, ...], shares: Shares) -> dict[str, tuple[float, float, float]]:
+    """Share, low and high of each class; empty when they cannot be told."""
+    if shares.reason:
+        return {}
+    columns = (shares.share.tolist(), shares.low.tolist(), shares.high.tolist())
+    return dict(zip(classes, zip(*columns, strict=True), strict=True))
 
 
 def _variance(moments: Moments) -> float:

@@ -149,8 +149,20 @@ class CollectedData(Protocol):
         """Position in `ids` → the other collected batch that already holds this id; a `batch` of "" is no batch."""
         ...
 
-    def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
-        """Durable and atomic (temporary name, fsync, rename); writing the same batch again replaces it."""
+    def write(
+        self,
+        batch: str,
+        window: Window,
+        rows: pa.Table,
+        scores: Scores,
+        classes: Sequence[str],
+        *,
+        beside: Mapping[str, Scores] | None = None,
+    ) -> None:
+        """Durable and atomic (temporary name, fsync, rename); writing the same batch again replaces it.
+
+        `scores` are what is served; others go `beside` them, by the prefix of their columns (`score_columns`).
+        """
         ...
 
     def discard(self, batch: str) -> None:
@@ -171,10 +183,13 @@ class CollectedData(Protocol):
         ...
 
     def read(self, batch: str) -> pa.Table:
-        """The validated rows plus `score` columns: `score:CLASS` per class, or `score:value`."""
+        """The validated rows plus `score` columns: `score:CLASS` per class, or `score:value`; then those beside."""
         ...
 
-    def scores(self, batch: str) -> Scores: ...
+    def scores(self, batch: str) -> Scores:
+        """Those that were served."""
+        ...
+
     def quarantine(self, delivery: str, rejected: pa.Table) -> Path | None:
         """Keep rejected rows under `quarantine/`; None when there are none."""
         ...

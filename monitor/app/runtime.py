@@ -81,6 +81,7 @@ class Runtime:
     book: LabelBook = field(init=False)
     unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
+    corrects: bool = False  # the last batch was served with scores corrected for its class shares
     revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
     _generation: bytes = b""
     _champion: Champion | None = None

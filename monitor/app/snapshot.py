@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from monitor.app.runtime import Runtime
 from monitor.domain.schema import Schema
+from monitor.domain.score_columns import PREFIXES
 from monitor.errors import StoreError
 
 TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is called so: batches are files
@@ -76,7 +77,7 @@ def _labelled(rt: Runtime, batch: str, label: str) -> pa.Table:
     rows, labels = rt.collected.read(batch), rt.book.labels(batch)
     id_column = rt.schema.id or ""
     at = pc.index_in(labels.column("id"), value_set=rows.column(id_column).combine_chunks())
-    features = [name for name in rows.column_names if not name.startswith("score:")]
+    features = [name for name in rows.column_names if not name.startswith(PREFIXES)]
     return rows.select(features).take(at).append_column(label, labels.column("label"))
 
 

@@ -65,6 +65,7 @@ class Story:
             ),
             "promoted": self._on_promoted,
             "retrain_started": lambda f: self.say("monitor", f"retraining ({f['trigger']}) …", style="bold cyan"),
+            "prior_correction": self._on_correction,
             "report_written": lambda f: self.say("monitor", f"report of {f['batch']}: {f['file']}", style="dim"),
             "stopped": lambda _: self.say("demo", "stopped; `make run` goes on from here"),
             "draining": lambda f: self.say("monitor", f"finishing what is at hand, at most {f['seconds']:g} s …"),
@@ -152,6 +153,10 @@ class Story:
         if back:
             self._before = None
             self.recovered(now.batch)
+
+    def _on_correction(self, fields: Mapping[str, Any]) -> None:
+        what = "corrected for the class shares, which have moved" if fields["corrected"] else "as the model gives them"
+        self.say("monitor", f"scores are served {what}, from {fields['batch']} on", style="bold cyan")
 
     def _on_promoted(self, fields: Mapping[str, Any]) -> None:
         version, previous = fields["version"], fields["previous"]

@@ -19,12 +19,14 @@ from monitor.domain.watch.calendar import calendar_columns
 from monitor.domain.watch.pieces import Cut, Pieces, Times
 from monitor.domain.watch.streams import Observation
 from monitor.errors import DataError
+from monitor.stats.calibration import Calibration
 from monitor.stats.label_shift import confusion_matrix
+from monitor.stats.label_shift_em import LabelShift
 from monitor.stats.losses import absolute_error, log_loss, predicted_classes
 from monitor.stats.moments import Moments
 from monitor.stats.performance import metric as measure
 
-_FORM, _VERSION = "model reference", 2
+_FORM, _VERSION = "model reference", 3
 _TWO = 2
 _PIECE_ARRAYS = ("starts", "values", "rows")
 
@@ -40,13 +42,15 @@ class ModelReference:
 
     `predictions`: numeric columns `score:CLASS` (for two classes only the last one's) and the categorical column
     `predicted`, or for regression the numeric column `value`. `confusion` (k, k): joint shares P(predicted i,
-    label j), None for regression. `loss`: per row, log loss or absolute error. `calendar` names the features that are
-    functions of the timestamp. `warm_up`: what the channels of `streams()` said, piece by piece in order of time.
+    label j); `label_shift`: what class shares are estimated from; both None for regression. `loss`: per row, log loss
+    or absolute error. `calendar` names the features that are functions of the timestamp. `warm_up`: what the channels
+    of `streams()` said, piece by piece in order of time.
     """
 
     inputs: Reference
     predictions: Reference
     confusion: npt.NDArray[np.float64] | None
+    label_shift: LabelShift | None
     classes: tuple[str, ...]
     loss: Moments
     metric: str
@@ -88,6 +92,7 @@ class ModelReference:
             inputs=inputs,
             predictions=predictions,
             confusion=confusion,
+            label_shift=LabelShift.fit(held_out_scores, target) if classes else None,
             classes=tuple(classes),
             loss=of_loss,
             metric=metric,
@@ -121,13 +126,17 @@ class ModelReference:
         return _predicted_counts(scores)
 
     def to_bytes(self) -> bytes:
-        """A versioned form without raw rows; `from_bytes` is the inverse."""
+        """A versioned form without rows of inputs; `from_bytes` is the inverse."""
         arrays: Arrays = {
             "inputs": np.frombuffer(self.inputs.to_bytes(), dtype=np.uint8),
             "predictions": np.frombuffer(self.predictions.to_bytes(), dtype=np.uint8),
         }
         if self.confusion is not None:
             arrays["confusion"] = self.confusion
+        if self.label_shift is not None:
+            arrays["held_out.scores"] = self.label_shift.scores
+            arrays["held_out.target"] = self.label_shift.target
+            arrays["held_out.bias"] = self.label_shift.calibration.bias
         for channel, pieces in self.warm_up.items():
             for part in _PIECE_ARRAYS:
                 arrays[f"{channel}.{part}"] = getattr(pieces, part)
@@ -135,6 +144,7 @@ class ModelReference:
             "calendar": list(self.calendar),
             "seconds": {channel: pieces.seconds for channel, pieces in self.warm_up.items()},
             "classes": list(self.classes),
+            "sharpness": None if self.label_shift is None else self.label_shift.calibration.sharpness,
             "loss": asdict(self.loss),
             "metric": self.metric,
             "metric_value": self.metric_value,
@@ -149,6 +159,7 @@ class ModelReference:
             inputs=Reference.from_bytes(arrays["inputs"].tobytes(), file),
             predictions=Reference.from_bytes(arrays["predictions"].tobytes(), file),
             confusion=arrays.get("confusion"),
+            label_shift=None if header["sharpness"] is None else _label_shift(header["sharpness"], arrays),
             classes=tuple(header["classes"]),
             loss=Moments(**header["loss"]),
             metric=header["metric"],
@@ -159,6 +170,11 @@ class ModelReference:
                 for channel, seconds in header["seconds"].items()
             },
         )
+
+
+def _label_shift(sharpness: float, arrays: Arrays) -> LabelShift:
+    calibration = Calibration(sharpness=sharpness, bias=arrays["held_out.bias"])
+    return LabelShift.of(calibration, arrays["held_out.scores"], arrays["held_out.target"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

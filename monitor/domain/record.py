@@ -45,6 +45,8 @@ class BatchRecord:
     decision_reason: str
     performance: Performance = field(default_factory=Performance)
     label_prior: Mapping[str, ClassShare] = field(default_factory=dict)
+    label_fit: float | None = None  # p-value that the scores fit these shares; small: not label shift alone
+    prior_corrected: bool = False  # the scores that were served are corrected for these shares
     labels_revision: int = 0  # state of the labels that `performance` was computed from
     notes: tuple[str, ...] = ()  # what is worth knowing and harmed nothing: ignored columns, clipped estimates
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -204,6 +204,7 @@ class _Batch:
     rows: pa.Table
     scores: Scores
     classes: tuple[str, ...]
+    beside: Mapping[str, Scores]
 
 
 class FakeCollectedData:
@@ -218,12 +219,21 @@ class FakeCollectedData:
                 holder |= {row: other for row in self.ids(other).to_pylist() if row not in holder}
         return {i: holder[row] for i, row in enumerate(ids.to_pylist()) if row in holder}
 
-    def write(self, batch: str, window: Window, rows: pa.Table, scores: Scores, classes: Sequence[str]) -> None:
+    def write(
+        self,
+        batch: str,
+        window: Window,
+        rows: pa.Table,
+        scores: Scores,
+        classes: Sequence[str],
+        *,
+        beside: Mapping[str, Scores] | None = None,
+    ) -> None:
         expected = (rows.num_rows, len(classes)) if classes else (rows.num_rows,)
         if scores.shape != expected:
             raise ValueError(f"scores have shape {scores.shape}, expected {expected}")
         self._batches.pop(batch, None)
-        self._batches[batch] = _Batch(window, rows, scores.copy(), tuple(classes))
+        self._batches[batch] = _Batch(window, rows, scores.copy(), tuple(classes), dict(beside or {}))
 
     def discard(self, batch: str) -> None:
         self._batches.pop(batch, None)
@@ -243,9 +253,10 @@ class FakeCollectedData:
     def read(self, batch: str) -> pa.Table:
         found = self._batch(batch)
         table = found.rows
-        columns = found.scores.T if found.classes else [found.scores]
-        for name, column in zip(found.classes or ("value",), columns, strict=True):
-            table = table.append_column(f"score:{name}", pa.array(np.ascontiguousarray(column)))
+        for prefix, scores in {"score:": found.scores, **found.beside}.items():
+            columns = scores.T if found.classes else [scores]
+            for name, column in zip(found.classes or ("value",), columns, strict=True):
+                table = table.append_column(f"{prefix}{name}", pa.array(np.ascontiguousarray(column)))
         return table
 
     def scores(self, batch: str) -> Scores:

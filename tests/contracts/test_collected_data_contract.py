@@ -48,6 +48,15 @@ def test_rows_and_scores_come_back_as_they_were(collected: CollectedData):
     assert collected.window("day/1") == window(0)
 
 
+def test_other_scores_lie_beside_those_that_were_served(collected: CollectedData):
+    served, raw = np.array([[0.1, 0.9], [0.25, 0.75]]), np.array([[0.5, 0.5], [0.75, 0.25]])
+    collected.write("a", window(0), rows_of(["a", "b"]), served, CLASSES, beside={"raw:": raw})
+    table = collected.read("a")
+    assert table["score:UP"].to_pylist() == [0.9, 0.75]
+    assert table["raw:UP"].to_pylist() == [0.5, 0.25]
+    assert np.array_equal(collected.scores("a"), served)
+
+
 def test_values_are_scores_without_classes(collected: CollectedData):
     collected.write("a", window(0), rows_of(["a", "b"]), np.array([1.5, -2.0]), ())
     assert collected.read("a")["score:value"].to_pylist() == [1.5, -2.0]

@@ -19,11 +19,26 @@ HOUR = timedelta(hours=1)
 
 
 def make_rows(
-    n: int, rng: np.random.Generator, *, start: datetime, first_id: int, shift: float = 0.0, flipped: bool = False
+    n: int,
+    rng: np.random.Generator,
+    *,
+    start: datetime,
+    first_id: int,
+    shift: float = 0.0,
+    flipped: bool = False,
+    share: float | None = None,
 ) -> pa.Table:
-    """Two numeric columns and a category; the label follows `a`, or its opposite when the relation is flipped."""
-    a, b = rng.normal(shift, 1.0, n), rng.normal(0.0, 1.0, n)
-    up = rng.random(n) < 1 / (1 + np.exp(-2.5 * (a - shift) * (-1 if flipped else 1)))
+    """Two numeric columns and a category; the label follows `a`, or its opposite when the relation is flipped.
+
+    About half of the rows are UP; with a `share`, so many, and for the rest the rows of each class are as ever.
+    """
+    drawn = n if share is None else 40 * n
+    a, b = rng.normal(shift, 1.0, drawn), rng.normal(0.0, 1.0, n)
+    up = rng.random(drawn) < 1 / (1 + np.exp(-2.5 * (a - shift) * (-1 if flipped else 1)))
+    if share is not None:
+        wanted = round(share * n)
+        chosen = rng.permutation(np.concatenate([np.flatnonzero(up)[:wanted], np.flatnonzero(~up)[: n - wanted]]))
+        a, up = a[chosen], up[chosen]
     at = [start + i * HOUR / n for i in range(n)]
     return pa.table(
         {

@@ -53,6 +53,7 @@ def record(k: int, *, deployment: str = "prices", **changes: Any) -> BatchRecord
         "verdicts": verdicts,
         "decision": "idle",
         "decision_reason": "20 of 500 new labelled rows",
+        "label_fit": 0.4,
         "label_prior": {
             "DOWN": ClassShare(share=0.4, low=0.3, high=0.5),
             "UP": ClassShare(share=0.6, low=0.5, high=0.7),

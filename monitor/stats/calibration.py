@@ -1,0 +1,108 @@
+"""Bias-corrected temperature scaling: probabilities that are as often right as they say, from a model's scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_SMALLEST = 1e-12  # of a score: its logarithm stays finite
+_RIDGE = 1.0  # pull of the parameters towards "as they are", as of one row: scores without a mistake have no optimum
+_STEPS = 100
+_CLOSE = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """softmax(`sharpness`·log s + `bias`) of a row's scores s; `bias` (k,), its first entry is 0 [1]_.
+
+    Sharpness is one over the temperature.
+
+    References
+    ----------
+    .. [1] Alexandari, Kundaje, Shrikumar (2020), ICML, arXiv 1901.06852.
+    """
+
+    sharpness: float
+    bias: Array
+
+    @classmethod
+    def fit(cls, scores: Array, target: npt.NDArray[np.integer]) -> Calibration:
+        """By maximum likelihood on rows the model was not fitted on; `scores` (n, k), `target` (n,) codes, −1: none.
+
+        Convex, solved by Newton's method with steps halved until they help. Without labelled rows: scores as they are.
+        """
+        known = target >= 0
+        logs, wanted = log_scores(scores[known]), target[known]
+        classes = scores.shape[1]
+        start = np.zeros(classes)  # sharpness first, then the biases of all classes but the first
+        start[0] = 1.0
+        theta, value = start, _loss(start, logs, wanted, start)
+        for _ in range(_STEPS):
+            gradient, bend = _derivatives(theta, logs, wanted, start)
+            step = np.linalg.solve(bend, gradient)
+            if float(gradient @ step) < _CLOSE:
+                break
+            length = 1.0
+            while (reached := _loss(theta - length * step, logs, wanted, start)) > value and length > _CLOSE:
+                length /= 2
+            theta, value = theta - length * step, reached
+        return cls(sharpness=float(theta[0]), bias=np.concatenate([[0.0], theta[1:]]))
+
+    def apply(self, scores: Array) -> Array:
+        """Calibrated probabilities, (n, k)."""
+        return softmax(self.sharpness * log_scores(scores) + self.bias)
+
+
+def log_scores(scores: Array) -> Array:
+    return np.log(np.maximum(scores, _SMALLEST))
+
+
+def softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    total: Array = powers / powers.sum(axis=1, keepdims=True)
+    return total
+
+
+def slopes(miss: Array, logs: Array) -> Array:
+    """Derivative of each row's loss by the parameters (sharpness, then all biases but the first), (n, k).
+
+    `miss` (n, k): calibrated score less 1 at the row's class.
+    """
+    return np.column_stack([(miss * logs).sum(axis=1), miss[:, 1:]])
+
+
+def curvature(calibrated: Array, logs: Array) -> Array:
+    """Second derivative of the loss summed over the rows, (k, k)."""
+    h = calibrated
+    mean = (h * logs).sum(axis=1)
+    found = np.empty((h.shape[1], h.shape[1]))
+    found[0, 0] = (h * np.square(logs)).sum() - np.square(mean).sum()
+    found[0, 1:] = found[1:, 0] = (h * (logs - mean[:, None])).sum(axis=0)[1:]
+    found[1:, 1:] = np.diag(h[:, 1:].sum(axis=0)) - h[:, 1:].T @ h[:, 1:]
+    return found
+
+
+def _logits(theta: Array, logs: Array) -> Array:
+    logits: Array = theta[0] * logs + np.concatenate([[0.0], theta[1:]])
+    return logits
+
+
+def _loss(theta: Array, logs: Array, wanted: npt.NDArray[np.integer], start: Array) -> float:
+    logits = _logits(theta, logs)
+    top = logits.max(axis=1)
+    normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    likelihood = normaliser - logits[np.arange(len(wanted)), wanted]
+    return float(likelihood.sum() + _RIDGE / 2 * np.square(theta - start).sum())
+
+
+def _derivatives(theta: Array, logs: Array, wanted: npt.NDArray[np.integer], start: Array) -> tuple[Array, Array]:
+    """Gradient and Hessian of `_loss`."""
+    h = softmax(_logits(theta, logs))
+    miss = h.copy()
+    miss[np.arange(len(wanted)), wanted] -= 1.0
+    gradient = slopes(miss, logs).sum(axis=0) + _RIDGE * (theta - start)
+    return gradient, curvature(h, logs) + _RIDGE * np.eye(len(theta))

@@ -1,0 +1,232 @@
+"""Class shares of a batch without its labels by maximum likelihood, their intervals, and whether it is label shift."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from monitor.stats.calibration import Calibration, curvature, log_scores, slopes
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.integer]
+
+_Z95 = 1.959963984540054
+_ITERATIONS = 2000
+_CLOSE = 1e-9  # change of a share
+_TINY = 1e-10  # share that is as good as none
+_WORST_CONDITION = 1e10
+_RANK = 1e-8  # smaller eigenvalues, relative to the largest, are none
+_MOST_ROWS = 10_000  # held-out rows that are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Estimated share per class, (k,), with its 95% interval; all NaN, with a `reason`, when it cannot be told.
+
+    `shift_p`: p-value of the test that the shares are those of the held-out rows.
+    `fit_p`: p-value of the goodness check, that the batch's scores are those of the held-out rows with other class
+    shares. Small: this is not label shift alone, and the shares mean little. None when it could not be checked.
+    """
+
+    share: Array
+    low: Array
+    high: Array
+    shift_p: float | None
+    fit_p: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelShift:
+    """The held-out rows of a model as what a batch is compared with: calibrated scores (n, k) and labels (n,)."""
+
+    calibration: Calibration
+    scores: npt.NDArray[np.float32]  # of the held-out rows, as the model gave them
+    logs: Array
+    calibrated: Array
+    target: npt.NDArray[np.int32]
+    prior: Array  # (k,) shares of the labels, which are the means of the calibrated scores
+
+    @classmethod
+    def fit(cls, scores: Array, target: Codes) -> LabelShift:
+        """`scores` (n, k) of rows the model was not fitted on; rows of unknown class (−1) are left out.
+
+        Of more than 10,000 rows so many are kept, evenly spread.
+        """
+        known = np.flatnonzero(target >= 0)
+        if len(known) > _MOST_ROWS:
+            known = known[np.linspace(0, len(known) - 1, _MOST_ROWS).round().astype(np.intp)]
+        kept, labels = scores[known].astype(np.float32), target[known].astype(np.int32)
+        return cls.of(Calibration.fit(kept.astype(np.float64), labels), kept, labels)
+
+    @classmethod
+    def of(cls, calibration: Calibration, scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> LabelShift:
+        """From what `fit` has learnt and kept."""
+        wide = scores.astype(np.float64)
+        prior = np.bincount(target, minlength=scores.shape[1]) / max(len(target), 1)
+        return cls(calibration, scores, log_scores(wide), calibration.apply(wide), target, prior)
+
+    def estimate(self, scores: Array) -> Shares:
+        """Shares of the classes in a batch with these scores, (m, k), uncalibrated [1]_.
+
+        Maximum likelihood by expectation maximisation after bias-corrected temperature scaling. The interval is by the
+        delta method (M-estimation [2]_), with the sampling errors of the batch, of the held-out rows and of the
+        calibration. Assumes label shift: P(x | label) as on the held-out rows.
+
+        Not told: no rows, a class without held-out rows, scores that do not tell the classes apart.
+
+        References
+        ----------
+        .. [1] Saerens, Latinne, Decaestecker (2002), Neural Computation 14(1), 21-41; Alexandari, Kundaje,
+           Shrikumar (2020), ICML, arXiv 1901.06852.
+        .. [2] Stefanski, Boos (2002), The American Statistician 56(1), 29-38.
+        """
+        classes = len(self.prior)
+        if len(scores) == 0 or len(self.target) == 0:
+            return _untold(classes, "no rows")
+        if (self.prior <= 0).any():
+            return _untold(classes, f"no held-out rows of {int((self.prior <= 0).sum())} of {classes} classes")
+        logs = log_scores(scores.astype(np.float64))
+        h = self.calibration.apply(scores.astype(np.float64))
+        share = maximise(h / self.prior, self.prior)
+        try:
+            known = _Known(self, logs, h, share)
+        except np.linalg.LinAlgError:
+            return _untold(classes, "the model's scores do not tell the classes apart")
+        error = np.sqrt(known.variance())
+        return Shares(
+            share=share,
+            low=np.clip(share - _Z95 * error, 0.0, 1.0),
+            high=np.clip(share + _Z95 * error, 0.0, 1.0),
+            shift_p=known.moved(),
+            fit_p=known.goodness(),
+        )
+
+    def correct(self, scores: Array, share: Array) -> Array:
+        """Calibrated probabilities of a batch whose classes have these shares, (m, k)."""
+        h = self.calibration.apply(scores.astype(np.float64)) * (share / self.prior)
+        corrected: Array = h / h.sum(axis=1, keepdims=True)
+        return corrected
+
+
+def maximise(ratio: Array, start: Array) -> Array:
+    """Mixture weights q that maximise Σ log Σ_k ratio_k·q_k, by expectation maximisation from `start`; `ratio` (m, k).
+
+    Each pass multiplies q_k by the mean of ratio_k over the row's Σ; the likelihood is concave and never falls.
+    """
+    q = start
+    for _ in range(_ITERATIONS):
+        after: Array = q * (ratio / (ratio @ q)[:, None]).mean(axis=0)
+        after /= after.sum()
+        if np.abs(after - q).max() < _CLOSE:
+            return after
+        q = after
+    return q
+
+
+class _Known:
+    """Influence of every row on the shares: of the batch, and of the held-out rows through prior and calibration.
+
+    Shares sum to 1, and those at 0 stay there. Raises LinAlgError when the scores do not tell the classes apart.
+    """
+
+    def __init__(self, shift: LabelShift, logs: Array, h: Array, share: Array) -> None:
+        self._shift, self._h, self._share = shift, h, share
+        self._score = _score(h, shift.prior, share)
+        free = _directions(share)
+        bend = free.T @ (self._score.T @ self._score / len(h)) @ free
+        if bend.size and not np.linalg.cond(bend) < _WORST_CONDITION:
+            raise np.linalg.LinAlgError("singular")
+        inverse = free @ np.linalg.solve(bend, free.T) if bend.size else np.zeros((len(share), len(share)))
+        self._of_batch = (self._score - self._score.mean(axis=0)) @ inverse
+        self._of_held_out = self._held_out_influence(inverse, logs)
+
+    def variance(self) -> Array:
+        """Of each share, (k,)."""
+        n, m = len(self._shift.target), len(self._h)
+        sampling = np.square(self._of_batch).mean(axis=0) / m + np.square(self._of_held_out).mean(axis=0) / n
+        # a share at 0: how far from it the share could be without being noticed
+        information = np.square(self._score - 1.0).mean(axis=0)
+        found: Array = np.where(self._share <= _TINY, 1.0 / (m * np.maximum(information, _TINY)), sampling)
+        return found
+
+    def goodness(self) -> float | None:
+        """P-value of the Wald test that functions of the scores have the mean that the shares predict."""
+        shift, q = self._shift, self._share
+        seen, expected = _summaries(self._h), _summaries(shift.calibrated)
+        onehot = np.eye(len(q))[shift.target]
+        by_class = onehot.T @ expected / onehot.sum(axis=0)[:, None]  # (k, f)
+        difference = seen.mean(axis=0) - q @ by_class
+        of_batch = seen - seen.mean(axis=0) - self._of_batch @ by_class
+        weight = (q / shift.prior)[shift.target][:, None]
+        of_held_out = -weight * (expected - by_class[shift.target]) - self._of_held_out @ by_class
+        covariance = of_batch.T @ of_batch / len(seen) ** 2 + of_held_out.T @ of_held_out / len(expected) ** 2
+        return _wald(difference, covariance)
+
+    def moved(self) -> float | None:
+        """P-value of the Wald test that the shares are those of the held-out rows, whose sampling error counts."""
+        shift = self._shift
+        of_held_out = self._of_held_out - (np.eye(len(self._share))[shift.target] - shift.prior)
+        n, m = len(of_held_out), len(self._of_batch)
+        covariance = self._of_batch.T @ self._of_batch / m**2 + of_held_out.T @ of_held_out / n**2
+        return _wald(self._share - shift.prior, covariance)
+
+    def _held_out_influence(self, inverse: Array, logs: Array) -> Array:
+        """(n, k): of the held-out rows, through their class shares and the calibration.
+
+        With posterior weights q_k·r_k that sum to 1 in each row, ∂r_k/∂b_j = r_k·(δ_kj − q_j·r_j), and the class
+        shares p_j act as −b_j/p_j would.
+        """
+        shift, q, r = self._shift, self._share, self._score
+        by_bias = np.diag(r.mean(axis=0)) - r.T @ r / len(r) * q
+        by_sharpness = (r * (logs - (r * q * logs).sum(axis=1)[:, None])).mean(axis=0)
+        by_theta = np.column_stack([by_sharpness, by_bias[:, 1:]])
+        by_prior = -by_bias / shift.prior
+        onehot = np.eye(len(q))[shift.target]
+        bend = curvature(shift.calibrated, shift.logs) / len(onehot)
+        of_theta = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
+        influence: Array = (of_theta @ by_theta.T + (onehot - shift.prior) @ by_prior.T) @ inverse
+        return influence
+
+
+def _wald(difference: Array, covariance: Array) -> float | None:
+    """None when nothing varies."""
+    value, vector = np.linalg.eigh(covariance)
+    use = value > max(float(value[-1]), 0.0) * _RANK
+    if not use.any():
+        return None
+    statistic = float((np.square(vector[:, use].T @ difference) / value[use]).sum())
+    return float(special.chdtrc(int(use.sum()), statistic))
+
+
+def _score(h: Array, prior: Array, share: Array) -> Array:
+    """Derivative of a row's log-likelihood by the shares, (m, k)."""
+    ratio = h / prior
+    found: Array = ratio / (ratio @ share)[:, None]
+    return found
+
+
+def _directions(share: Array) -> Array:
+    """Orthonormal columns that span the moves of the positive shares with sum 0, (k, free)."""
+    positive = np.flatnonzero(share > _TINY)
+    centred = np.eye(len(positive)) - 1.0 / len(positive)
+    free = np.zeros((len(share), len(positive) - 1))
+    free[positive] = np.linalg.eigh(centred)[1][:, 1:]  # the first is the direction in which the sum changes
+    return free
+
+
+def _summaries(h: Array) -> Array:
+    """What the goodness check compares: confidence and entropy of each row, (m, 2).
+
+    The classes themselves say nothing, the shares were fitted to them; and counts of rare ones are far from normal.
+    """
+    return np.column_stack([h.max(axis=1), -special.xlogy(h, h).sum(axis=1)])
+
+
+def _untold(classes: int, reason: str) -> Shares:
+    nothing = np.full(classes, math.nan)
+    return Shares(share=nothing, low=nothing, high=nothing, shift_p=None, fit_p=None, reason=reason)
