@@ -132,7 +132,7 @@ def _compare(
     found = _together(before, after, guess.schema, together, share) if together else ()
     moved = ", ".join(one.measure.measure for one in found if one.drift)
     if moved and verdict.verdict != Verdict.INSUFFICIENT_DATA:
-        verdict = replace(verdict, verdict=Verdict.DRIFT, reason=f"{verdict.reason}; together they do, by {moved}")
+        verdict = replace(verdict, verdict=Verdict.DRIFT, reason=f"{verdict.reason}; all together differ by {moved}")
     return _Compared(rows=rows, measures=measures, verdict=verdict, left_out=guess.left_out, together=found)
 
 

@@ -79,7 +79,7 @@ def test_all_columns_together_show_what_no_column_shows(monitor: Monitor, tmp_pa
     assert monitor("compare", before, after).code == 0
     said = monitor("compare", before, after, "--together", "mmd", "--json")
     assert (said.code, said.json["verdict"], said.json["drifted"]) == (1, "drift", [])
-    assert said.json["reason"].endswith("together they do, by mmd")
+    assert said.json["reason"].endswith("; all together differ by mmd")
     (found,) = said.json["together"]
     assert (found["measure"], found["column"], found["drift"]) == ("mmd", "*", True)
     pairs(1000, 0.0, 2).write_parquet(after)
