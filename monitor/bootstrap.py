@@ -37,7 +37,9 @@ from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Store
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
-from monitor.config import Deployment, Settings, load_deployments, load_settings
+from monitor.config.deployment import Deployment
+from monitor.config.reading import load_deployments, load_settings
+from monitor.config.settings import Settings
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord

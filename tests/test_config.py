@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from monitor.config import ReportsConfig, load_deployment, load_settings, parse_duration
+from monitor.config.deployment import ReportsConfig
+from monitor.config.reading import load_deployment, load_settings
+from monitor.config.values import parse_duration
 from monitor.domain.schema import Kind, LabelKind
 from monitor.domain.verdict import Channel
 from monitor.errors import ConfigError

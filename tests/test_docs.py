@@ -13,7 +13,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from monitor.config import Deployment, Settings, load_deployment, load_deployments, load_settings
+from monitor.config.deployment import Deployment
+from monitor.config.reading import load_deployment, load_deployments, load_settings
+from monitor.config.settings import Settings
 
 PROJECT = Path(__file__).parent.parent
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])

@@ -19,7 +19,7 @@ from monitor.adapters.validation.labels import LabelColumns, validate_labels
 from monitor.adapters.validation.rows import validate_rows
 from monitor.adapters.validation.times import later_than, times
 from monitor.app.ports import Clock, Validated
-from monitor.config import BatchesConfig, LabelsConfig
+from monitor.config.sources import BatchesConfig, LabelsConfig
 from monitor.domain.batch import Delivery, Window
 from monitor.domain.quarantine import FileReason
 from monitor.domain.schema import Schema

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from monitor.adapters.metric_counts import Tally
 from monitor.app.ports import Store
-from monitor.config import Deployment
+from monitor.config.deployment import Deployment
 from monitor.domain.gate import Outcome
 from monitor.domain.policy import Decision
 from monitor.domain.verdict import Channel, Verdict

@@ -13,7 +13,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from monitor.config import ScheduleConfig
+from monitor.config.sources import ScheduleConfig
 from monitor.errors import ConfigError
 
 _GRACE = timedelta(hours=1)  # a wake-up that comes late is still made, once: a pass takes all that waits

@@ -18,7 +18,7 @@ from typing import Protocol
 from monitor.app.advance import Listener, advance
 from monitor.app.ports import Clock, Log
 from monitor.app.runtime import Runtime
-from monitor.config import ScheduleConfig
+from monitor.config.sources import ScheduleConfig
 from monitor.errors import BusyError, MonitorError, StoreError
 
 

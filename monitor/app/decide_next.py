@@ -8,7 +8,7 @@ from datetime import datetime
 
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.runtime import Runtime
-from monitor.config import Deployment
+from monitor.config.deployment import Deployment
 from monitor.domain.policy import Decided, Decision, PolicyRule, Seen, decide, observe
 
 

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from monitor.app.memory import DetectorMemory
 from monitor.app.runtime import Champion
-from monitor.config import Deployment, DetectConfig, PerformanceConfig
+from monitor.config.deployment import Deployment
+from monitor.config.detection import DetectConfig, PerformanceConfig
 from monitor.domain.batch import Window
 from monitor.domain.detection.per_batch import (
     LossSeen,

@@ -27,7 +27,8 @@ from monitor.app.ports import (
     Store,
     Trainer,
 )
-from monitor.config import Deployment, Settings
+from monitor.config.deployment import Deployment
+from monitor.config.settings import Settings
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias

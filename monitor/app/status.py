@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.app.ports import Store
-from monitor.config import Deployment, ScheduleConfig
+from monitor.config.deployment import Deployment
+from monitor.config.sources import ScheduleConfig
 from monitor.domain.batch import DeliveryKind, DeliveryState, aware
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias, Manifest

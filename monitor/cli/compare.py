@@ -85,7 +85,7 @@ def compare(
     ] = None,
 ) -> None:
     """Compare the columns of two files; exit with 1 when one has drifted or there are too few rows to tell."""
-    from monitor.config import DetectConfig
+    from monitor.config.detection import DetectConfig
     from monitor.domain.detection.per_batch import PerBatchRule
 
     defaults = DetectConfig()

@@ -15,7 +15,7 @@ from monitor.errors import ConfigError
 if TYPE_CHECKING:
     from monitor.app.ports import Log
     from monitor.bootstrap import Application
-    from monitor.config import LogConfig
+    from monitor.config.settings import LogConfig
 
 _ENVIRONMENT = "MONITOR_CONFIG"
 _DEFAULT = Path("config")
@@ -45,7 +45,7 @@ class Session:
         `talkative` logs from the configured level on, as a daemon does; otherwise only warnings are shown.
         """
         from monitor.bootstrap import open_application
-        from monitor.config import load_settings
+        from monitor.config.reading import load_settings
 
         settings = load_settings(self.config_folder)
         self.data_folder = settings.data_folder

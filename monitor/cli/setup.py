@@ -13,12 +13,13 @@ from monitor.cli.session import Session
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.config import Deployment, Settings
+    from monitor.config.deployment import Deployment
+    from monitor.config.settings import Settings
 
 
 def check_config(session: Session) -> None:
     """Read the whole configuration and say what is wrong with it, without opening the store."""
-    from monitor.config import load_settings
+    from monitor.config.reading import load_settings
 
     settings = load_settings(session.config_folder)
     good, errors = _read_all(session.config_folder)
@@ -42,7 +43,7 @@ def check_config(session: Session) -> None:
 def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
     """Every deployment that can be read, and every error of those that cannot: not only the first."""
     from monitor.adapters.scheduler import trigger_of
-    from monitor.config import load_deployment
+    from monitor.config.reading import load_deployment
 
     good: list[Deployment] = []
     errors: list[str] = []

@@ -45,7 +45,8 @@ def _run(console: Console, config: Path, every: float) -> None:
     # These take seconds to import; the line above is to be seen at once.
     from monitor.adapters.logging_setup import configure
     from monitor.bootstrap import now_utc, open_application
-    from monitor.config import HttpConfig, load_deployment, load_settings
+    from monitor.config.reading import load_deployment, load_settings
+    from monitor.config.settings import HttpConfig
     from monitor.demo.feeder import Folder
     from monitor.demo.feeding import Feeder
     from monitor.demo.story import Story, ToldLog

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource, read_table
-from monitor.config import BatchesConfig, LabelsConfig
+from monitor.config.sources import BatchesConfig, LabelsConfig
 from monitor.domain.batch import Window
 from monitor.domain.schema import Label, LabelKind, Schema
 from monitor.errors import ConfigError, DataError, SourceError
@@ -232,7 +232,7 @@ import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from monitor.adapters.file_source import FileBatchSource
-from monitor.config import BatchesConfig
+from monitor.config.sources import BatchesConfig
 from monitor.domain.batch import Delivery
 from monitor.domain.schema import Schema
 from monitor.errors import SourceError

@@ -12,7 +12,8 @@ import yaml
 
 from monitor.adapters.file_source import read_table
 from monitor.adapters.inspection import propose_deployment
-from monitor.config import Deployment, load_deployment
+from monitor.config.deployment import Deployment
+from monitor.config.reading import load_deployment
 from monitor.domain.schema import Kind, LabelKind
 from monitor.errors import ConfigError, DataError, SourceError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.config import load_deployment
+from monitor.config.reading import load_deployment
 from tests.cli.conftest import Monitor
 from tests.support.project import Project
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.adapters.store.sql_store import SqlStore
-from monitor.config import Deployment
+from monitor.config.deployment import Deployment
 from monitor.domain.batch import Window
 from monitor.domain.record import BatchRecord, ClassShare, Performance
 from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict

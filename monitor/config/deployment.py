@@ -1,0 +1,75 @@
+"""One monitored model: `deployments/NAME.yaml`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from monitor.config.detection import DetectConfig, PerformanceConfig
+from monitor.config.retraining import GateConfig, ModelConfig, RetrainConfig, TrainingConfig
+from monitor.config.sources import BatchesConfig, LabelsConfig, ScheduleConfig, SchemaConfig
+from monitor.config.values import Duration, Part
+from monitor.domain.schema import LabelKind, Schema
+
+
+class PredictionsConfig(Part):
+    correct_prior: bool = False  # serve scores corrected for the class shares of the batch, where these have moved
+
+
+class ReportsConfig(Part):
+    """`reports: on_drift` is short for `reports: {when: on_drift}`."""
+
+    when: Literal["never", "on_drift", "always"] = "never"
+    keep: int = Field(default=20, ge=1)
+    max_rows: int = Field(default=20_000, ge=100)  # sampled: a report of more rows takes minutes and gigabytes
+    timeout: Duration = timedelta(minutes=5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, plain: Any) -> Any:
+        return {"when": plain} if isinstance(plain, str) else plain
+
+
+class Deployment(Part):
+    """One monitored model: `deployments/NAME.yaml`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    model: ModelConfig
+    training: TrainingConfig | None = None
+    schema_: SchemaConfig = Field(alias="schema")
+    batches: BatchesConfig
+    labels: LabelsConfig | None = None
+    schedule: ScheduleConfig
+    detect: DetectConfig = DetectConfig()
+    performance: PerformanceConfig
+    retrain: RetrainConfig = RetrainConfig()
+    gate: GateConfig = GateConfig()
+    predictions: PredictionsConfig = PredictionsConfig()
+    reports: ReportsConfig = ReportsConfig()
+
+    @property
+    def schema_value(self) -> Schema:
+        return self.schema_.value()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        regression = self.schema_.label.kind is LabelKind.REGRESSION
+        if regression != (self.performance.metric in ("mae", "rmse")):
+            raise ValueError(
+                f"performance.metric {self.performance.metric} does not fit a {self.schema_.label.kind} label"
+            )
+        if self.schema_.label.kind is LabelKind.MULTICLASS and self.performance.metric in (
+            "roc_auc", "f1", "average_precision",
+        ):  # fmt: skip
+            raise ValueError(f"performance.metric {self.performance.metric} needs a binary label")
+        for pattern in self.detect.columns:
+            if not any(fnmatchcase(feature, pattern) for feature in self.schema_.features):
+                raise ValueError(f"detect.columns: no feature matches {pattern!r}")
+        if self.predictions.correct_prior and regression:
+            raise ValueError("predictions.correct_prior: a value has no class shares to correct for")
+        if self.retrain.mode != "off" and self.labels is None:
+            raise ValueError("retrain.mode is not `off` but there are no `labels` to retrain on")
+        return self

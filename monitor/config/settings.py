@@ -1,0 +1,45 @@
+"""The process: `monitor.yaml`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from monitor.config.values import Duration, Part
+
+
+class HttpConfig(Part):
+    bind: str = "127.0.0.1:8000"
+
+
+class LogConfig(Part):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Part):
+    """The process: `monitor.yaml`."""
+
+    data: Path = Path("var")
+    store: str | None = None  # SQLAlchemy URL; by default SQLite in the data folder
+    http: HttpConfig = HttpConfig()
+    log: LogConfig = LogConfig()
+    workers: int = Field(default=2, ge=1)  # deployments checked at the same time
+    drain: Duration = timedelta(seconds=8)  # how long a stopping daemon waits for the batch at hand
+    trust: list[str] = Field(default=[])  # types that scikit-learn artefacts may hold besides skops' own list
+    project: Path = Path()  # filled in by `load`: the folder that relative paths start from
+
+    def path(self, relative: Path | str) -> Path:
+        """Resolve against the project folder; absolute paths stay."""
+        return self.project / relative
+
+    @property
+    def data_folder(self) -> Path:
+        return self.path(self.data)
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"sqlite:///{self.data_folder / 'monitor.db'}"

@@ -1,0 +1,59 @@
+"""Where batches and labels come from, when they are looked for, and what their columns mean."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from monitor.config.values import Duration, Part
+from monitor.domain.schema import Kind, Label, LabelKind, Schema
+
+
+class LabelConfig(Part):
+    name: str
+    kind: LabelKind
+    positive: str | None = None
+
+
+class SchemaConfig(Part):
+    features: dict[str, Kind] = Field(min_length=1)
+    id: str
+    timestamp: str | None = None
+    timezone: str | None = None
+    label: LabelConfig
+    segments: list[str] = Field(default=[])
+
+    def value(self) -> Schema:
+        label = Label(self.label.name, self.label.kind, self.label.positive)
+        return Schema(**{**self.model_dump(exclude={"label"}), "label": label})
+
+
+class BatchesConfig(Part):
+    source: Literal["files"] = "files"
+    path: str
+    settle: Duration = timedelta(seconds=2)  # a file that changed more recently may still be growing
+    max_bad_share: float = Field(default=0.1, ge=0, le=1)  # more quarantined rows than this: the batch is bad data
+    future: Duration = timedelta(hours=1)  # tolerated clock skew: later timestamps are quarantined
+
+
+class LabelsConfig(Part):
+    source: Literal["files"] = "files"
+    path: str
+    delay: Duration = timedelta(0)
+    matured_at: float = Field(default=0.8, gt=0, le=1)
+    available_at: str | None = None  # column with the moment at which a label was known
+    settle: Duration = timedelta(seconds=2)
+
+
+class ScheduleConfig(Part):
+    every: Duration | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("give either `every` or `cron`")
+        return self
