@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.domain import columns as cols
+from monitor.domain.held_out import HeldOut
 from monitor.domain.model_streams import ModelStreams
 from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.reference import Reference
@@ -26,7 +27,7 @@ from monitor.stats.losses import absolute_error, log_loss, predicted_classes
 from monitor.stats.moments import Moments
 from monitor.stats.performance import metric as measure
 
-_FORM, _VERSION = "model reference", 3
+_FORM, _VERSION = "model reference", 4
 _TWO = 2
 _PIECE_ARRAYS = ("starts", "values", "rows")
 
@@ -42,15 +43,17 @@ class ModelReference:
 
     `predictions`: numeric columns `score:CLASS` (for two classes only the last one's) and the categorical column
     `predicted`, or for regression the numeric column `value`. `confusion` (k, k): joint shares P(predicted i,
-    label j); `label_shift`: what class shares are estimated from; both None for regression. `loss`: per row, log loss
-    or absolute error. `calendar` names the features that are functions of the timestamp. `warm_up`: what the channels
-    of `streams()` said, piece by piece in order of time.
+    label j); `label_shift`: what class shares are estimated from; both None for regression. `held_out`: a sample of the
+    held-out rows, those of `label_shift`. `loss`: per row, log loss or absolute error. `calendar` names the features
+    that are functions of the timestamp. `warm_up`: what the channels of `streams()` said, piece by piece in order of
+    time.
     """
 
     inputs: Reference
     predictions: Reference
     confusion: npt.NDArray[np.float64] | None
     label_shift: LabelShift | None
+    held_out: HeldOut
     classes: tuple[str, ...]
     loss: Moments
     metric: str
@@ -88,11 +91,13 @@ class ModelReference:
         of_loss = Moments.of(loss)
         streams = ModelStreams(inputs, predictions, confusion, classes, of_loss)
         rows = _Rows(inputs_frame, score_table, held_out_scores, loss)
+        held_out = HeldOut.fit(inputs_frame, schema, held_out_scores, target)
         return cls(
             inputs=inputs,
             predictions=predictions,
             confusion=confusion,
-            label_shift=LabelShift.fit(held_out_scores, target) if classes else None,
+            label_shift=LabelShift.fit(held_out.scores, held_out.target) if classes else None,
+            held_out=held_out,
             classes=tuple(classes),
             loss=of_loss,
             metric=metric,
@@ -126,21 +131,22 @@ class ModelReference:
         return _predicted_counts(scores)
 
     def to_bytes(self) -> bytes:
-        """A versioned form without rows of inputs; `from_bytes` is the inverse."""
+        """A versioned form, its only rows those of `held_out`; `from_bytes` is the inverse."""
+        encoding, held_out = self.held_out.to_plain()
         arrays: Arrays = {
+            **{f"held_out.{name}": array for name, array in held_out.items()},
             "inputs": np.frombuffer(self.inputs.to_bytes(), dtype=np.uint8),
             "predictions": np.frombuffer(self.predictions.to_bytes(), dtype=np.uint8),
         }
         if self.confusion is not None:
             arrays["confusion"] = self.confusion
         if self.label_shift is not None:
-            arrays["held_out.scores"] = self.label_shift.scores
-            arrays["held_out.target"] = self.label_shift.target
-            arrays["held_out.bias"] = self.label_shift.calibration.bias
+            arrays["bias"] = self.label_shift.calibration.bias
         for channel, pieces in self.warm_up.items():
             for part in _PIECE_ARRAYS:
                 arrays[f"{channel}.{part}"] = getattr(pieces, part)
         header = {
+            "encoding": encoding,
             "calendar": list(self.calendar),
             "seconds": {channel: pieces.seconds for channel, pieces in self.warm_up.items()},
             "classes": list(self.classes),
@@ -155,11 +161,16 @@ class ModelReference:
     def from_bytes(cls, body: bytes, file: str | None = None) -> ModelReference:
         """Raises ArtefactError, naming `file`, for what is not a model reference of this release, or damaged."""
         header, arrays = unpack(_FORM, _VERSION, body, file)
+        of_held_out = {n.removeprefix("held_out."): array for n, array in arrays.items() if n.startswith("held_out.")}
+        held_out = HeldOut.from_plain(header["encoding"], of_held_out)
         return cls(
             inputs=Reference.from_bytes(arrays["inputs"].tobytes(), file),
             predictions=Reference.from_bytes(arrays["predictions"].tobytes(), file),
             confusion=arrays.get("confusion"),
-            label_shift=None if header["sharpness"] is None else _label_shift(header["sharpness"], arrays),
+            label_shift=None
+            if header["sharpness"] is None
+            else _label_shift(header["sharpness"], arrays["bias"], held_out),
+            held_out=held_out,
             classes=tuple(header["classes"]),
             loss=Moments(**header["loss"]),
             metric=header["metric"],
@@ -172,9 +183,8 @@ class ModelReference:
         )
 
 
-def _label_shift(sharpness: float, arrays: Arrays) -> LabelShift:
-    calibration = Calibration(sharpness=sharpness, bias=arrays["held_out.bias"])
-    return LabelShift.of(calibration, arrays["held_out.scores"], arrays["held_out.target"])
+def _label_shift(sharpness: float, bias: Scores, held_out: HeldOut) -> LabelShift:
+    return LabelShift.of(Calibration(sharpness=sharpness, bias=bias), held_out.scores, held_out.target)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

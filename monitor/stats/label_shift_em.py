@@ -12,6 +12,7 @@ from scipy import special
 from monitor.stats.calibration import Calibration, curvature, log_scores, slopes
 
 Array = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32] | Array
 Codes = npt.NDArray[np.integer]
 
 _Z95 = 1.959963984540054
@@ -20,7 +21,6 @@ _CLOSE = 1e-9  # change of a share
 _TINY = 1e-10  # share that is as good as none
 _WORST_CONDITION = 1e10
 _RANK = 1e-8  # smaller eigenvalues, relative to the largest, are none
-_MOST_ROWS = 10_000  # held-out rows that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +45,22 @@ class LabelShift:
     """The held-out rows of a model as what a batch is compared with: calibrated scores (n, k) and labels (n,)."""
 
     calibration: Calibration
-    scores: npt.NDArray[np.float32]  # of the held-out rows, as the model gave them
-    logs: Array
+    logs: Array  # of the scores as the model gave them
     calibrated: Array
-    target: npt.NDArray[np.int32]
+    target: Codes
     prior: Array  # (k,) shares of the labels, which are the means of the calibrated scores
 
     @classmethod
-    def fit(cls, scores: Array, target: Codes) -> LabelShift:
-        """`scores` (n, k) of rows the model was not fitted on; rows of unknown class (−1) are left out.
-
-        Of more than 10,000 rows so many are kept, evenly spread.
-        """
-        known = np.flatnonzero(target >= 0)
-        if len(known) > _MOST_ROWS:
-            known = known[np.linspace(0, len(known) - 1, _MOST_ROWS).round().astype(np.intp)]
-        kept, labels = scores[known].astype(np.float32), target[known].astype(np.int32)
-        return cls.of(Calibration.fit(kept.astype(np.float64), labels), kept, labels)
+    def fit(cls, scores: Scores, target: Codes) -> LabelShift:
+        """`scores` (n, k) of rows the model was not fitted on, `target` (n,) their classes, all of them known."""
+        return cls.of(Calibration.fit(scores.astype(np.float64), target), scores, target)
 
     @classmethod
-    def of(cls, calibration: Calibration, scores: npt.NDArray[np.float32], target: npt.NDArray[np.int32]) -> LabelShift:
-        """From what `fit` has learnt and kept."""
+    def of(cls, calibration: Calibration, scores: Scores, target: Codes) -> LabelShift:
+        """With a calibration that was fitted on these rows."""
         wide = scores.astype(np.float64)
         prior = np.bincount(target, minlength=scores.shape[1]) / max(len(target), 1)
-        return cls(calibration, scores, log_scores(wide), calibration.apply(wide), target, prior)
+        return cls(calibration, log_scores(wide), calibration.apply(wide), target, prior)
 
     def estimate(self, scores: Array) -> Shares:
         """Shares of the classes in a batch with these scores, (m, k), uncalibrated [1]_.

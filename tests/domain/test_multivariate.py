@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from monitor import Schema
-from monitor.domain.encoding import encode, scaled
+from monitor.domain.encoding import encode
 from monitor.domain.multivariate import ROW_MEASURES, compare_rows, compare_scores
 from monitor.errors import ConfigError, DataError
 
@@ -69,10 +69,11 @@ def test_polars_and_a_dict_give_the_numbers_of_pandas():
     ids=str,
 )
 def test_degenerate_numbers_are_encoded_as_finite_ones(values):
-    block = scaled(np.array(values))
-    assert block.shape[0] == len(values)
-    assert np.isfinite(block).all()
-    assert (np.abs(block) <= 6).all()
+    found = encode({"x": np.array(values)}, {"x": np.zeros(3)}, Schema(features={"x": "numeric"}))
+    assert (len(found.ref), len(found.cur)) == (len(values), 3)
+    for block in (found.ref, found.cur):
+        assert np.isfinite(block).all()
+        assert (np.abs(block) <= 6).all()
 
 
 def test_encoding_does_not_depend_on_which_row_is_of_which_table():
@@ -97,7 +98,7 @@ def test_errors_name_the_column():
     with pytest.raises(DataError, match=r"column 'v': 5 cells per row, the reference has 4"):
         compared(table(0), table(1).assign(v=[np.zeros(5)] * 500))
     short = {"a": np.zeros(3), "b": np.zeros(2)}
-    with pytest.raises(DataError, match="column 'b': 2 and 2 rows, the columns before have 3 and 3"):
+    with pytest.raises(DataError, match="column 'b': 2 rows, the columns before have 3"):
         compare_rows(short, short, Schema(features={"a": "numeric", "b": "numeric"}), rng=np.random.default_rng(0))
 
 

@@ -1,0 +1,188 @@
+"""How one feature is written as a few columns of numbers on a common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.domain import columns as cols
+from monitor.domain.packed import Arrays
+from monitor.domain.schema import Kind
+from monitor.errors import DataError
+from monitor.stats.pca import Pca
+
+Rows = npt.NDArray[np.float64]
+
+_MAX_LEVELS = 20  # rarer levels are one more level together
+_LARGEST = 6.0  # scaled values are cut there, so that one cell cannot outweigh a batch
+_FINITE = 1e150  # larger numbers are cut before anything is computed that could overflow
+_IQR_OF_NORMAL = 1.349  # interquartile range of the standard normal distribution
+_LEVEL = np.sqrt(0.5)  # two rows of different levels are at distance 1
+
+
+class ColumnCode(Protocol):
+    """The last of `width` columns says which rows are missing; all others are 0 there."""
+
+    @property
+    def width(self) -> int: ...
+
+    def apply(self, values: Any, name: str) -> Rows:
+        """Shape (n, `width`), finite. Raises DataError naming the column when it cannot be read as its kind."""
+        ...
+
+    def to_plain(self) -> tuple[dict[str, Any], Arrays]:
+        """JSON values and arrays: `code_from_plain` is the inverse."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Numbers are centred by the median and divided by the interquartile range, as of a normal distribution."""
+
+    middle: float
+    unit: float
+
+    @classmethod
+    def of(cls, values: Rows) -> Scale:
+        """NaN is left out. The standard deviation where the interquartile range is 0, and 1 where that is 0 too."""
+        held = np.clip(values[~np.isnan(values)], -_FINITE, _FINITE)
+        if held.size == 0:
+            return cls(0.0, 1.0)
+        low, middle, high = np.quantile(held, [0.25, 0.5, 0.75]).tolist()
+        return cls(middle, (high - low) / _IQR_OF_NORMAL or float(np.std(held)) or 1.0)
+
+    def apply(self, values: Rows) -> Rows:
+        """Cut at ±6; NaN becomes 0."""
+        with np.errstate(over="ignore"):
+            scaled = np.clip((np.clip(values, -_FINITE, _FINITE) - self.middle) / self.unit, -_LARGEST, _LARGEST)
+        return np.nan_to_num(scaled, nan=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCode:
+    scale: Scale
+
+    @classmethod
+    def of(cls, columns: Sequence[Any], name: str) -> NumberCode:
+        return cls(Scale.of(np.concatenate([cols.numbers(values, name) for values in columns])))
+
+    @property
+    def width(self) -> int:
+        return 2
+
+    def apply(self, values: Any, name: str) -> Rows:
+        numbers = cols.numbers(values, name)
+        return np.column_stack([self.scale.apply(numbers), np.isnan(numbers)])
+
+    def to_plain(self) -> tuple[dict[str, Any], Arrays]:
+        return {"kind": Kind.NUMERIC.value}, {"scales": np.array([[self.scale.middle, self.scale.unit]])}
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCode:
+    """One column for each of `levels`, the frequent ones, one for all others, one for missing."""
+
+    kind: Kind  # categorical or boolean
+    levels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[Any], name: str, kind: Kind) -> LevelCode:
+        counts: dict[str, int] = {}
+        for values in columns:
+            codes, levels = _levels(values, name, kind)
+            held = np.bincount(codes + 1, minlength=len(levels) + 1)[1:].tolist()
+            for level, count in zip(levels, held, strict=True):
+                counts[level] = counts.get(level, 0) + count
+        seen = [level for level in counts if counts[level]]
+        return cls(kind, tuple(sorted(seen, key=lambda level: -counts[level])[:_MAX_LEVELS]))
+
+    @property
+    def width(self) -> int:
+        return len(self.levels) + 2
+
+    def apply(self, values: Any, name: str) -> Rows:
+        codes, levels = _levels(values, name, self.kind)
+        column = {level: i for i, level in enumerate(self.levels)}
+        others = len(self.levels)
+        place = np.array([column.get(level, others) for level in levels] + [others + 1])  # code −1 takes the last place
+        block = np.zeros((codes.size, self.width))
+        block[np.arange(codes.size), place[codes]] = _LEVEL
+        return block
+
+    def to_plain(self) -> tuple[dict[str, Any], Arrays]:
+        return {"kind": self.kind.value, "levels": list(self.levels)}, {}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayCode:
+    """Principal components of an image or vector, what they leave, and its mean, each by one of `scales`."""
+
+    kind: Kind
+    pca: Pca
+    scales: tuple[Scale, ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[Any], name: str, kind: Kind) -> ArrayCode:
+        parts = [cells for values in columns if (cells := cols.matrix(values, name, kind)).size]
+        if not parts:
+            return cls(kind, Pca(np.zeros(0, np.float32), np.zeros((0, 0), np.float32)), ())
+        for cells in parts[1:]:
+            _same_length(cells, parts[0].shape[1], name)
+        whole = np.concatenate(parts)
+        pca = Pca.of(whole)
+        return cls(kind, pca, tuple(Scale.of(values) for values in pca.reduce(whole).values()))
+
+    @property
+    def width(self) -> int:
+        return len(self.scales) + 1
+
+    def apply(self, values: Any, name: str) -> Rows:
+        cells = cols.matrix(values, name, self.kind)
+        block = np.zeros((cells.shape[0], self.width))
+        block[:, -1] = np.isnan(cells).any(axis=1) | (cells.shape[1] == 0)
+        if cells.size and self.scales:
+            _same_length(cells, self.pca.center.size, name)
+            for i, (reduced, scale) in enumerate(zip(self.pca.reduce(cells).values(), self.scales, strict=True)):
+                block[:, i] = scale.apply(reduced)
+        return block
+
+    def to_plain(self) -> tuple[dict[str, Any], Arrays]:
+        scales = np.array([[scale.middle, scale.unit] for scale in self.scales]).reshape(-1, 2)
+        return {"kind": self.kind.value}, {
+            "scales": scales,
+            "center": self.pca.center,
+            "components": self.pca.components,
+        }
+
+
+def code_of(columns: Sequence[Any], name: str, kind: Kind) -> ColumnCode:
+    """Scales, levels and components of the rows of all `columns` together, which are the same feature of some tables.
+
+    Raises DataError naming the column that cannot be read as its kind.
+    """
+    if kind is Kind.NUMERIC:
+        return NumberCode.of(columns, name)
+    return ArrayCode.of(columns, name, kind) if kind.is_array else LevelCode.of(columns, name, kind)
+
+
+def code_from_plain(plain: Mapping[str, Any], arrays: Arrays) -> ColumnCode:
+    kind = Kind(plain["kind"])
+    scales = [Scale(middle, unit) for middle, unit in arrays["scales"].tolist()] if "scales" in arrays else []
+    if kind is Kind.NUMERIC:
+        return NumberCode(scales[0])
+    if kind.is_array:
+        return ArrayCode(kind, Pca(arrays["center"], arrays["components"]), tuple(scales))
+    return LevelCode(kind, tuple(plain["levels"]))
+
+
+def _levels(values: Any, name: str, kind: Kind) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    return cols.boolean_codes(values, name) if kind is Kind.BOOLEAN else cols.codes(values, name)
+
+
+def _same_length(cells: npt.NDArray[np.float32], expected: int, name: str) -> None:
+    if cells.shape[1] != expected:
+        raise DataError(f"{cells.shape[1]} cells per row, the reference has {expected}", column=name)
