@@ -17,7 +17,6 @@ import pyarrow as pa
 from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
-from monitor.adapters.data_lock import data_lock
 from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource, read_table
 from monitor.adapters.label_book import ParquetLabelBook
@@ -33,6 +32,7 @@ from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
 from monitor.app.import_labels import import_labels
+from monitor.app.leases import Leases
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Store
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
@@ -59,7 +59,7 @@ class Application:
 
     def __init__(self, settings: Settings, deployments: Mapping[str, Deployment], store: Store, log: Log) -> None:
         self.settings, self.deployments, self.store, self.log = settings, dict(deployments), store, log
-        self._owner = own_identity()
+        self._leases = Leases(store, owner=own_identity(), length=settings.lease, clock=now_utc, log=log)
         self._runtimes = {name: self._runtime(config) for name, config in self.deployments.items()}
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._reports_due: list[Future[None]] = []
@@ -102,18 +102,19 @@ class Application:
         names: Sequence[str] | None = None,
         listener: Listener | None = None,
     ) -> None:
-        """The daemon: blocks until SIGTERM or SIGINT. Raises BusyError when one runs on this data folder already.
+        """The daemon: blocks until SIGTERM or SIGINT. Deployments that another daemon works on are stood by for.
 
         Ends the process when a pass does not end before the drain's deadline: what it was at is done again at the
         next start, and user code that hangs must not keep the process from stopping.
         """
         runtimes = {name: self._runtimes[name] for name in names or self._runtimes}
         wake_ups = WakeUps(self.settings.workers)
-        with data_lock(self.settings.data_folder):
-            self.daemon = Daemon(runtimes, wake_ups, drain=self.settings.drain, clock=now_utc, log=self.log)
-            drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
-            if not drained:
-                os._exit(0)
+        self.daemon = Daemon(
+            runtimes, wake_ups, leases=self._leases, drain=self.settings.drain, clock=now_utc, log=self.log
+        )
+        drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
+        if not drained:
+            os._exit(0)
 
     def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
         """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for a minute."""
@@ -226,7 +227,7 @@ class Application:
             reporter=EvidentlyReporter(timeout=config.reports.timeout),
             clock=now_utc,
             log=self.log,
-            owner=self._owner,
+            leases=self._leases,
         )
 
 

@@ -12,6 +12,8 @@ from hypothesis import settings
 
 PROJECT = Path(__file__).parent.parent
 
+pytest_plugins = ["tests.support.postgresql"]
+
 settings.register_profile("monitor", deadline=None)  # how long an example takes depends on the machine
 settings.load_profile("monitor")
 

@@ -35,6 +35,10 @@ class WakeUps:
         """Wake `job` up now and then by `schedule`. Raises ConfigError for a cron line that cannot be read."""
         self._scheduler.add_job(job, trigger_of(schedule), id=name, name=name, next_run_time=datetime.now(UTC))
 
+    def at_once(self, name: str) -> None:
+        """Bring the next wake-up of `name` forward to now."""
+        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
     def start(self) -> None:
         self._scheduler.start()
 

@@ -56,7 +56,7 @@ def acknowledge(rt: Runtime, channel: Channel | None, reason: str) -> tuple[Ackn
         state = champion.watch.acknowledged(one.channel, memory.states.get(one.channel, b""), memory.interval(_ANY))
         memory = _without_alarm(memory, one.channel, state)
     now = rt.clock()
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         memory.save(tx, rt.name, champion.version)
         for one in closed:
             body = {**one.to_dict(), "version": champion.version, "reason": reason}

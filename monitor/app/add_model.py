@@ -64,7 +64,7 @@ def add_model(rt: Runtime, weights: Path, *, code: Path | None, held_out: str | 
         at=now,
         reason=f"added from {weights.name}",
     )
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         tx.add_version(manifest)
         tx.move_alias(rt.name, move)
         tx.add_event(rt.name, now, "model_added", {"version": manifest.version, "code": str(code)})

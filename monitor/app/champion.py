@@ -100,7 +100,7 @@ def rollback(rt: Runtime, reason: str) -> AliasMove:
 
 
 def _moved(rt: Runtime, version: int, reason: str, event: str) -> AliasMove:
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         move = _move(rt, tx, version, at=rt.clock(), reason=reason, event=event)
     announce(rt, move, event)
     return move
@@ -138,7 +138,7 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
         result = rt.trainer.train(job, progress)
         manifest = trained_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
         manifest = publish(rt, job.staging, manifest)
-        with rt.store.transaction() as tx:
+        with rt.transaction() as tx:
             move = install(
                 rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=f"first model, trained from {training.path}"
             )

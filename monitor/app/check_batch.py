@@ -44,9 +44,7 @@ class _Problem:
 
 def check_batch(rt: Runtime, item: Waiting, champion: Champion, *, now: datetime) -> BatchRecord:
     """Judge one batch and record it. Raises ModelError, SourceError or StoreError, and has then recorded nothing."""
-    rt.renew()
-    until = now + rt.config.model.timeout + rt.config.retrain.timeout
-    if not rt.store.claim(item.entry.id, owner=rt.owner, until=until):
+    if not rt.store.claim(item.entry.id, owner=rt.leases.owner, until=rt.clock() + rt.leases.length):
         raise BusyError(f"{rt.name}: batch {item.entry.name} is claimed by another process")
     watch = Stopwatch()
     detector = DetectorMemory.load(rt.store, rt.name, champion.version)
@@ -168,7 +166,7 @@ def _record(
         decision_reason=decided.reason,
         seconds=watch.seconds,
     )
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         tx.put_record(rt.name, draft.batch, record.to_dict())
         _put_others(tx, rt.name, restated, draft.batch)
         if isinstance(seen, Judged):

@@ -16,6 +16,8 @@ from functools import partial
 from typing import Protocol
 
 from monitor.app.advance import Listener, advance
+from monitor.app.duty import Duty
+from monitor.app.leases import Leases
 from monitor.app.ports import Clock, Log
 from monitor.app.runtime import Runtime
 from monitor.config.sources import ScheduleConfig
@@ -28,6 +30,10 @@ class Stopping(MonitorError):
 
 class WakeUps(Protocol):
     def add(self, name: str, schedule: ScheduleConfig, job: Callable[[], None]) -> None: ...
+    def at_once(self, name: str) -> None:
+        """Bring the next wake-up forward to now."""
+        ...
+
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
@@ -43,9 +49,17 @@ class Health:
 
 class Daemon:
     def __init__(
-        self, runtimes: Mapping[str, Runtime], wake_ups: WakeUps, *, drain: timedelta, clock: Clock, log: Log
+        self,
+        runtimes: Mapping[str, Runtime],
+        wake_ups: WakeUps,
+        *,
+        leases: Leases,
+        drain: timedelta,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._runtimes, self._wake_ups, self._drain, self._clock, self._log = runtimes, wake_ups, drain, clock, log
+        self._duty = Duty(leases, log)
         self._stop = threading.Event()
         self._busy: set[str] = set()
         self._idle = threading.Condition()
@@ -67,9 +81,12 @@ class Daemon:
             with serve() as address:
                 self._wake_ups.start()
                 self._log.info("started", address=address, deployments=sorted(self._runtimes))
-                self._stop.wait()
+                while not self._stop.wait(self._duty.beat.total_seconds()):
+                    for name in self._duty.take_over():
+                        self._wake_ups.at_once(name)
                 self._wake_ups.stop()
                 drained = self._wait_for_passes()
+                self._duty.end()
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
@@ -85,6 +102,8 @@ class Daemon:
         runtime, before = self._runtimes[name], self.health[name]
         now = self._clock()
         try:
+            if not self._duty.has(name):
+                return
             with runtime.working():
                 advance(runtime, self._stoppable(listener))
             self.health[name] = Health(last_pass=now, last_success=now)

@@ -102,7 +102,7 @@ def _was_empty(rt: Runtime, original: LedgerEntry) -> bool:
 
 
 def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, event: str, reason: str) -> LedgerEntry:
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         tx.finish(entry.id, state, reason=reason)
         tx.add_event(rt.name, rt.clock(), event, {"delivery": entry.name, "reason": reason})
     rt.log.warning(event, deployment=rt.name, delivery=entry.name, reason=reason)

@@ -86,7 +86,7 @@ def restate_windows(rt: Runtime, champion: Champion, clock: datetime) -> tuple[L
     memory = DetectorMemory.load(rt.store, rt.name, champion.version)
     restated = restate(rt, clock, champion, memory, current=None)
     if restated.records:
-        with rt.store.transaction() as tx:
+        with rt.transaction() as tx:
             for batch, record in restated.records.items():
                 tx.put_record(rt.name, batch, record)
             restated.memory.save(tx, rt.name, champion.version)
@@ -132,7 +132,7 @@ def _restated(
 
 
 def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, now: datetime, body: Mapping[str, Any]) -> None:
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         tx.finish(entry.id, state, reason=str(body.get("reason", "")))
         event = "labels" if state is DeliveryState.DONE else "delivery_bad"
         tx.add_event(rt.name, now, event, {"delivery": entry.name, **body})

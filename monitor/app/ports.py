@@ -75,6 +75,13 @@ class LabelSource(Protocol):
 class Transaction(Protocol):
     """Writes that take effect together, or not at all."""
 
+    def guard(self, lease: str, *, owner: str) -> None:
+        """Nothing of this takes effect, and BusyError is raised, when `owner` does not have the lease any more.
+
+        Nobody can take the lease before the transaction ends.
+        """
+        ...
+
     def finish(
         self, entry_id: int, state: DeliveryState, *, reason: str = "", window: Window | None = None
     ) -> None: ...

@@ -121,7 +121,7 @@ def _remember(
         )
     move = None
     detector = first_memory(rt, built) if built is not None else DetectorMemory()
-    with rt.store.transaction() as tx:
+    with rt.transaction() as tx:
         if built is not None:
             move = install(rt, tx, built, detector, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
         memory.save(tx, rt.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from monitor.app.leases import Leases
 from monitor.app.ports import (
     Artefacts,
     BatchSource,
@@ -26,6 +28,7 @@ from monitor.app.ports import (
     Scorer,
     Store,
     Trainer,
+    Transaction,
 )
 from monitor.config.deployment import Deployment
 from monitor.config.settings import Settings
@@ -36,7 +39,6 @@ from monitor.domain.watch.model_watch import ModelWatch
 from monitor.domain.watch.rule import ColumnRule, FalseAlarmRate, WatchRule
 from monitor.errors import BusyError, SourceError
 
-_SLACK = timedelta(minutes=5)
 _ASK_AGAIN_SECONDS = 0.2
 _GENERATION = "generation"  # state key: who wrote this deployment's files last
 
@@ -77,7 +79,7 @@ class Runtime:
     reporter: Reporter
     clock: Clock
     log: Log
-    owner: str
+    leases: Leases
     collected: CollectedData = field(init=False)
     book: LabelBook = field(init=False)
     unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
@@ -86,6 +88,7 @@ class Runtime:
     revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
     _generation: bytes = b""
     _champion: Champion | None = None
+    _at_work: threading.Lock = field(default_factory=threading.Lock)  # a lease is the process', not the thread's
 
     @property
     def name(self) -> str:
@@ -111,28 +114,28 @@ class Runtime:
     @contextmanager
     def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:
         """Hold the deployment's lease; raises BusyError naming the process that still has it after `patience`."""
-        deadline = self.clock() + patience
-        while True:
-            try:
-                self.renew()
-                break
-            except BusyError:
-                if self.clock() >= deadline:
-                    raise
-                time.sleep(_ASK_AGAIN_SECONDS)  # a lease is a row in the database: nothing to wait on but asking
+        deadline = time.monotonic() + patience.total_seconds()
+        if not self._at_work.acquire(timeout=patience.total_seconds()):
+            raise BusyError(f"{self.name}: this process is at work on the deployment")
         try:
-            self._refresh()
-            yield
+            while (other := self.leases.take(self._lease)) is not None:
+                if time.monotonic() >= deadline:
+                    raise BusyError(f"{self.name}: {other} is working on this deployment")
+                time.sleep(_ASK_AGAIN_SECONDS)  # a lease is a row in the database: nothing to wait on but asking
+            try:
+                self._refresh()
+                yield
+            finally:
+                self.leases.release(self._lease)
         finally:
-            self.store.release_lease(self._lease, owner=self.owner)
+            self._at_work.release()
 
-    def renew(self) -> None:
-        """Take or prolong the lease: long enough for the longest single step."""
-        now = self.clock()
-        until = now + self.config.model.timeout + self.config.retrain.timeout + _SLACK
-        other = self.store.acquire_lease(self._lease, owner=self.owner, now=now, until=until)
-        if other is not None:
-            raise BusyError(f"{self.name}: {other} is working on this deployment")
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Takes effect only if the lease is still held at the end: what lost it must not write into another's work."""
+        with self.store.transaction() as tx:
+            tx.guard(self._lease, owner=self.leases.owner)
+            yield tx
 
     @property
     def _lease(self) -> str:
@@ -154,7 +157,7 @@ class Runtime:
         scored = [record for record in records if record["model_version"] is not None]
         self.latest = max((datetime.fromisoformat(record["window_end"]) for record in scored), default=None)
         self._generation = secrets.token_bytes(16)
-        with self.store.transaction() as tx:
+        with self.transaction() as tx:
             tx.put_state(self.name, _GENERATION, self._generation)
 
 

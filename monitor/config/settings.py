@@ -28,6 +28,7 @@ class Settings(Part):
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
     workers: int = Field(default=2, ge=1)  # deployments checked at the same time
+    lease: Duration = timedelta(seconds=20)  # a daemon that is not heard of for so long has lost its deployments
     drain: Duration = timedelta(seconds=8)  # how long a stopping daemon waits for the batch at hand
     trust: list[str] = Field(default=[])  # types that scikit-learn artefacts may hold besides skops' own list
     project: Path = Path()  # filled in by `load`: the folder that relative paths start from

@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.ports import CollectedData, Store
 from tests.contracts.fakes import FakeCollectedData, FakeStore
-
-_DEBIAN_S = Path("/usr/lib/postgresql")  # off the PATH, one folder per version
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """URL of a server of our own, in a temporary folder and without network."""
-    programs = _programs()
-    folder, user = Path(tempfile.mkdtemp(prefix="monitor-postgresql-")), None
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
-        shutil.chown(folder, user)
-    control, data = programs / "pg_ctl", folder / "data"
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    try:
-        _run(programs / "initdb", "-D", data, "-U", "monitor", "-A", "trust", "-E", "UTF8", user=user)
-        _run(control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start", user=user)
-        try:
-            yield f"postgresql+psycopg://monitor@/postgres?host={folder}"
-        finally:
-            _run(control, "-D", data, "-m", "immediate", "stop", user=user)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _run(*command: object, user: str | None) -> None:
-    done = subprocess.run(
-        list(map(str, command)), check=False, user=user, cwd="/", stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command} failed"
-
-
-def _programs() -> Path:
-    """The folder with PostgreSQL's own programs. Without one the test is skipped; in CI that is a failure."""
-    found = [Path(path) for path in (shutil.which("initdb"), *sorted(_DEBIAN_S.glob("*/bin/initdb"))) if path]
-    if found:
-        return found[-1].resolve().parent
-    missing = "PostgreSQL's server is not installed; `make test` installs it, or says how"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
+from tests.support.postgresql import new_database
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgresql"])
@@ -68,16 +21,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         return
     url = f"sqlite:///{tmp_path}/monitor.db"
     if request.param == "postgresql":
-        url = _new_database(request.getfixturevalue("postgresql"), f"t{abs(hash(request.node.nodeid))}")
+        url = new_database(request.getfixturevalue("postgresql"), f"t{abs(hash(request.node.nodeid))}")
     opened = SqlStore(url)
     yield opened
     opened.close()
-
-
-def _new_database(url: str, name: str) -> str:
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"')
-    return url.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(params=["fake", "parquet"])

@@ -41,6 +41,10 @@ class FakeTransaction:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
+    def guard(self, lease: str, *, owner: str) -> None:
+        if self._tables.leases.get(lease, ("", None))[0] != owner:
+            raise BusyError(f"lease {lease} was lost")
+
     def finish(self, entry_id: int, state: DeliveryState, *, reason: str = "", window: Window | None = None) -> None:
         if (entry := self._tables.ledger.get(entry_id)) is None:
             raise LookupError(f"no ledger entry {entry_id}")

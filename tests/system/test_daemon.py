@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic, sleep
 
 import pyarrow as pa
 import pytest
@@ -17,42 +16,11 @@ from monitor.adapters.store.sql_store import SqlStore
 from monitor.bootstrap import open_application
 from tests.support.faults import make_fragile
 from tests.support.project import Project
+from tests.support.running import Running, until
 
 OFF = {"retrain": {"mode": "off"}}
-DRAIN_SECONDS = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-class Running:
-    """A daemon and what it has logged so far."""
-
-    def __init__(self, project: Project) -> None:
-        self._log = project.folder / "daemon.log"
-        self._start = self._log.stat().st_size if self._log.exists() else 0
-        command = [sys.executable, "-m", "monitor", "-c", str(project.config), "run"]
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def events(self, event: str) -> list[dict[str, object]]:
-        lines = self._log.read_bytes()[self._start :].splitlines(keepends=True)
-        found = [json.loads(line) for line in lines if line.endswith(b"\n") and line.startswith(b"{")]
-        return [entry for entry in found if entry["event"] == event]
-
-    def wait_for(self, event: str, count: int = 1) -> dict[str, object]:
-        until(lambda: len(self.events(event)) >= count)
-        return self.events(event)[-1]
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(timeout=DRAIN_SECONDS + 2)
-
-
-def until(condition: Callable[[], object], seconds: float = 90) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "what was waited for did not happen"
-        sleep(0.02)
 
 
 @pytest.fixture
@@ -143,15 +111,6 @@ def test_interrupted_training_is_given_up_and_made_at_the_next_start(tmp_path, s
     until(lambda: name in recorded(project))
     assert again.stop() == 0
     assert [m.version for m in store(project).manifests("tiny")] == [1]
-
-
-def test_a_second_daemon_says_which_process_works_here(project, start):
-    running = start(project)
-    running.wait_for("started")
-    done = monitor(project, "run")
-    assert done.returncode == 3
-    assert f"a daemon works here already (process {running.process.pid}); one per data folder" in done.stderr
-    assert running.stop() == 0
 
 
 def test_retrain_and_labels_import_work_beside_it(project, start, tmp_path):

@@ -10,7 +10,17 @@ from sqlalchemy import Connection, Table, insert, null, select, update
 
 from monitor.adapters.store.encoding import to_blob, to_json
 from monitor.adapters.store.engine import INSERT
-from monitor.adapters.store.tables import alias_moves, aliases, events, ledger, measures, records, states, versions
+from monitor.adapters.store.tables import (
+    alias_moves,
+    aliases,
+    events,
+    leases,
+    ledger,
+    measures,
+    records,
+    states,
+    versions,
+)
 from monitor.domain.batch import DeliveryState, Window, aware
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import BusyError
@@ -25,6 +35,12 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._insert = INSERT[connection.dialect.name]
+
+    def guard(self, lease: str, *, owner: str) -> None:
+        row = select(leases.c.owner).where(leases.c.name == lease).with_for_update()
+        holder = self._connection.execute(row).scalar()
+        if holder != owner:
+            raise BusyError(f"lease {lease} was lost to {holder or 'nobody'}: what was begun under it is given up")
 
     def finish(self, entry_id: int, state: DeliveryState, *, reason: str = "", window: Window | None = None) -> None:
         values: dict[str, Any] = {"state": state.value, "reason": reason, "owner": None, "until": None}
