@@ -16,11 +16,13 @@ import numpy.typing as npt
 from monitor.adapters.child_channel import Channel
 from monitor.adapters.features import to_features
 from monitor.adapters.model_code import ModelCode, explain, load_code, load_model, predict
-from monitor.adapters.training_rows import TrainingRows, read_snapshot, select, split
+from monitor.adapters.training_rows import TrainingRows, read_snapshot, split
+from monitor.domain.candidates import Pool, select
 from monitor.domain.gate import GateRule, Judgement, Outcome, choose, judge
 from monitor.domain.model import Model, Scores
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import LabelKind, Schema
+from monitor.domain.selection.selection import Selection
 from monitor.errors import ModelError, MonitorError
 from monitor.stats.performance import absolute_error, log_loss, metric
 
@@ -63,9 +65,9 @@ class Training:
         metrics = {name: each.metric for name, each in contenders.items()}
         if champion is not None:
             losses["champion"], metrics["champion"] = float(champion.losses.mean()), champion.metric
-        fitted, classes = select(self._older, chosen, self._order["window_rows"]), best.classes
+        fitted, classes = self._selected(self._older, chosen), best.classes
         if judgement.outcome is Outcome.PROMOTE:
-            fitted = select(self._rows, chosen, self._order["window_rows"])
+            fitted = self._selected(self._rows, chosen)
             classes = self._build(fitted, best)
         return {
             "outcome": judgement.outcome.value,
@@ -99,18 +101,24 @@ class Training:
         return contender
 
     def _candidates(self) -> dict[str, Contender]:
-        """By name, in the order asked for; two selections of the same rows are fitted once."""
-        by_rows: dict[int, Contender] = {}
+        """By name, in the order asked for; two selections of the same rows and weights are fitted once."""
+        by_rows: dict[bytes, Contender] = {}
         contenders: dict[str, Contender] = {}
         names: Sequence[str] = self._order["candidates"]
         for i, name in enumerate(names):
-            rows = select(self._older, name, self._order["window_rows"])
-            if len(rows) not in by_rows:
-                share = (1 - _REFIT_SHARE) / len(names)
+            selection = self._selection(self._older, name)
+            if selection.digest not in by_rows:
+                rows, share = self._older.of(selection), (1 - _REFIT_SHARE) / len(names)
                 model = self._fit(rows, f"candidate {name}", start=i * share, share=share)
-                by_rows[len(rows)] = self._call(partial(self._score, model, rows.classes()))
-            contenders[name] = by_rows[len(rows)]
+                by_rows[selection.digest] = self._call(partial(self._score, model, rows.classes()))
+            contenders[name] = by_rows[selection.digest]
         return contenders
+
+    def _selection(self, rows: TrainingRows, name: str) -> Selection:
+        return select(name, Pool(n=len(rows), window_rows=self._order["window_rows"]))
+
+    def _selected(self, rows: TrainingRows, name: str) -> TrainingRows:
+        return rows.of(self._selection(rows, name))
 
     def _fit(self, rows: TrainingRows, what: str, *, start: float, share: float) -> Model:
         def report(done: float, word: str) -> None:

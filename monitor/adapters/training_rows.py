@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from monitor.domain.columns import moments
 from monitor.domain.labels import class_codes, classes_of
 from monitor.domain.model import TrainingData
 from monitor.domain.schema import Schema
+from monitor.domain.selection.selection import Selection
 from monitor.errors import DataError, TooFewRows
 
 _MIN_FIT_ROWS = 2
@@ -26,20 +27,26 @@ _MIN_FIT_ROWS = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRows:
-    """Labelled rows, oldest first. `labels`: text for classes, float64 for values."""
+    """Labelled rows, oldest first. `labels`: text for classes, float64 for values. `weights`: None for equal ones."""
 
     table: pa.Table
     schema: Schema
     labels: npt.NDArray[Any]
+    weights: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def newest(self, count: int) -> TrainingRows:
-        return self.part(max(0, len(self) - count), len(self))
-
     def part(self, start: int, stop: int) -> TrainingRows:
         return TrainingRows(self.table.slice(start, stop - start), self.schema, self.labels[start:stop])
+
+    def of(self, selection: Selection) -> TrainingRows:
+        rows = selection.rows
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # ascending without a gap: nothing is copied
+            part = self.part(int(rows[0]), int(rows[-1]) + 1)
+        else:
+            part = TrainingRows(self.table.take(pa.array(rows)), self.schema, self.labels[rows])
+        return replace(part, weights=selection.weights)
 
     def classes(self) -> tuple[str, ...]:
         """As `domain.labels.classes_of`; empty for regression."""
@@ -53,7 +60,13 @@ class TrainingRows:
     def data(self) -> TrainingData:
         classes = self.classes()
         features = to_features(self.table, self.schema)
-        return TrainingData(features=features, target=self.target(classes), classes=classes, schema=self.schema)
+        return TrainingData(
+            features=features,
+            target=self.target(classes),
+            classes=classes,
+            schema=self.schema,
+            weights=self.weights,
+        )
 
     def times(self) -> npt.NDArray[np.datetime64] | None:
         """Event time of every row, UTC; None without a timestamp column."""
@@ -107,12 +120,3 @@ def split(rows: TrainingRows, held_out: int) -> tuple[TrainingRows, TrainingRows
         raise TooFewRows(need=held_out + _MIN_FIT_ROWS, have=len(rows), what="training and the held-out block")
     cut = len(rows) - held_out
     return rows.part(0, cut), rows.part(cut, len(rows))
-
-
-def select(rows: TrainingRows, candidate: str, window_rows: int) -> TrainingRows:
-    """`all` of them, or for `recent_1x` the newest `window_rows`."""
-    if candidate == "all":
-        return rows
-    if candidate == "recent_1x":
-        return rows.newest(window_rows)
-    raise DataError(f"unknown candidate {candidate!r}; known are all, recent_1x")

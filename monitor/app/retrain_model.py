@@ -14,13 +14,12 @@ from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
 from monitor.app.training import publish, staging_folder, trained_manifest, training_job
 from monitor.domain.gate import Outcome
+from monitor.domain.kept_out import held_out_rows
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
 from monitor.domain.version import Manifest
 from monitor.errors import ConfigError, ModelError
 
-_HELD_OUT_SHARE = 0.5  # of the new labelled rows; the rest gives the candidates fresher rows than the champion's
-_HELD_OUT_BATCHES = 5
 _FAILED = "failed"
 
 
@@ -65,7 +64,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             rt,
             snapshot.file,
             folder / "version",
-            held_out=held_out_rows(rt, snapshot),
+            held_out=held_out_rows(snapshot.unseen or tuple(snapshot.collected.values())),
             window_rows=manifest.window_rows,
             candidates=rt.config.retrain.candidates,
             record=RetrainMemory.load(rt.store, rt.name).record,
@@ -138,11 +137,3 @@ def _open_alarm(rt: Runtime) -> bool:
         return False
     detector = DetectorMemory.load(rt.store, rt.name, champion.version)
     return any(rt.config.detect.channels.of(channel) == "retrain" for channel in detector.drifting)
-
-
-def held_out_rows(rt: Runtime, snapshot: Snapshot) -> int:
-    """Half of the labelled rows that no attempt has used, at most five batches' worth, at least one row."""
-    used = RetrainMemory.load(rt.store, rt.name).rows_used
-    fresh = max(0, snapshot.new_rows - used) or snapshot.new_rows
-    newest = sum(list(snapshot.collected.values())[-_HELD_OUT_BATCHES:])
-    return max(1, min(round(_HELD_OUT_SHARE * fresh), newest))

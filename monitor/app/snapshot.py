@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,11 +20,15 @@ TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`file` is Parquet, oldest row first; `collected` counts its rows per batch."""
+    """`file` is Parquet, oldest row first; `collected` counts its rows per batch.
+
+    `unseen` counts those of the batches after the last one that the champion was fitted on, oldest first.
+    """
 
     file: Path
     rows: int
     collected: Mapping[str, int]
+    unseen: tuple[int, ...] = ()
 
     @property
     def new_rows(self) -> int:
@@ -50,7 +54,12 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snap
             rows = _labelled(rt, batch, label)
             collected[batch] = rows.num_rows
             parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
-    return _write(file, parts, collected)
+    return replace(_write(file, parts, collected), unseen=_unseen(collected, fitted))
+
+
+def _unseen(collected: Mapping[str, int], fitted: Mapping[str, int]) -> tuple[int, ...]:
+    last = max((place for place, batch in enumerate(collected) if batch in fitted), default=-1)
+    return tuple(collected.values())[last + 1 :]
 
 
 def _training_part(rt: Runtime, fitted: Mapping[str, int]) -> list[pa.Table]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from monitor.config.values import Batches, Duration, Part, Size
+from monitor.domain.candidates import CANDIDATES
 
 
 class ModelConfig(Part):
@@ -20,6 +22,17 @@ class ModelConfig(Part):
 
 class TrainingConfig(Part):
     path: str
+
+
+def _known_candidates(names: list[str]) -> list[str]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"candidate {name!r} is named twice")
+        if name not in CANDIDATES:
+            near = difflib.get_close_matches(name, CANDIDATES, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(CANDIDATES)}"
+            raise ValueError(f"unknown candidate {name!r}; {hint}")
+    return names
 
 
 class RetrainWhen(Part):
@@ -36,7 +49,9 @@ class RetrainConfig(Part):
     min_batches: Batches = 3
     max_per_week: int = Field(default=7, ge=1)
     max_failures: int = Field(default=3, ge=1)  # attempts in one episode that did not help before a human is asked
-    candidates: list[Literal["all", "recent_1x"]] = Field(default=["all", "recent_1x"], min_length=1)
+    candidates: Annotated[list[str], AfterValidator(_known_candidates)] = Field(
+        default=["all", "recent_1x", "recent_half", "weighted"], min_length=1
+    )
     timeout: Duration = timedelta(hours=1)
     memory: Size = 8 * 1024**3
 

@@ -26,8 +26,9 @@ class Tiny:
         rows = len(data.features)
         FIT
         if data.classes:
-            return cls((np.bincount(data.target, minlength=len(data.classes)) / len(data.target)).tolist())
-        return cls(float(np.mean(data.target)))
+            counts = np.bincount(data.target, data.weights, minlength=len(data.classes))
+            return cls((counts / counts.sum()).tolist())
+        return cls(float(np.average(data.target, weights=data.weights)))
 
     def predict(self, frame):
         rows = len(frame)

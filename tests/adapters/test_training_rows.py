@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.adapters.training_rows import TrainingRows, read_snapshot, select, split
+from monitor.adapters.training_rows import TrainingRows, read_snapshot, split
 from monitor.domain.schema import Label, Schema
+from monitor.domain.selection.selection import Selection, newest
 from monitor.errors import DataError, TooFewRows
 
 FEATURES = {"price": "numeric"}
@@ -66,22 +67,25 @@ def test_the_held_out_rows_are_the_newest_and_no_row_is_lost(n, held_out, window
         with pytest.raises(TooFewRows, match=f"have {n}"):
             split(whole, held_out)
         return
-    older, newest = split(whole, held_out)
-    ids = older.table.column("id").to_pylist() + newest.table.column("id").to_pylist()
+    older, held = split(whole, held_out)
+    ids = older.table.column("id").to_pylist() + held.table.column("id").to_pylist()
     assert ids == [f"r{i}" for i in range(n)]
-    recent = select(older, "recent_1x", window)
+    recent = older.of(newest(len(older), window))
     assert recent.table.column("id").to_pylist() == ids[max(0, n - held_out - window) : n - held_out]
-    assert select(older, "all", window) is older
 
 
-def test_an_unknown_candidate_is_named():
-    with pytest.raises(DataError, match="unknown candidate 'newest'"):
-        select(rows(["a"]), "newest", 10)
+def test_a_selection_with_gaps_takes_its_rows_with_their_labels_and_weights():
+    some = rows(["a", "b", "c", "d"]).of(Selection(np.array([0, 2, 3]), np.array([1.0, 0.5, 2.0])))
+    assert some.table.column("id").to_pylist() == ["r0", "r2", "r3"]
+    data = some.data()
+    assert [data.classes[code] for code in data.target] == ["a", "c", "d"]
+    assert data.features["price"].tolist() == [0.0, 2.0, 3.0]
+    assert data.weights.tolist() == [1.0, 0.5, 2.0]
 
 
 def test_the_digest_depends_on_the_ids_and_their_order():
     whole = rows(["a"] * 5)
-    digests = {each.lineage()["rows_digest"] for each in (whole, whole.newest(4), whole.part(0, 4))}
+    digests = {each.lineage()["rows_digest"] for each in (whole, whole.part(1, 5), whole.part(0, 4))}
     assert len(digests) == 3
     assert rows(["b"] * 5).lineage()["rows_digest"] == whole.lineage()["rows_digest"]
     assert whole.lineage()["first"] is None  # no timestamp in the schema

@@ -17,10 +17,11 @@ class Model:
         design = cls._design(data.features, columns)
         target = np.asarray(data.target, dtype=float)
         weights = np.zeros(design.shape[1])
+        counts = np.ones(len(target)) if data.weights is None else data.weights
         for step in range(8):
             p = 1 / (1 + np.exp(-design @ weights))
-            hessian = design.T @ (design * (p * (1 - p) + 1e-3)[:, None]) + 1e-3 * np.eye(design.shape[1])
-            weights -= np.linalg.solve(hessian, design.T @ (p - target))
+            hessian = design.T @ (design * (counts * (p * (1 - p) + 1e-3))[:, None]) + 1e-3 * np.eye(design.shape[1])
+            weights -= np.linalg.solve(hessian, design.T @ (counts * (p - target)))
             progress((step + 1) / 8, "newton")
         return cls(weights, columns, len(data.classes))
 
