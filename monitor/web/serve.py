@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
-from monitor.adapters.metrics.collector import StoreCollector, registry_of
-from monitor.app.daemon import Health
+from monitor.adapters.metrics import StoreCollector, registry_of
 from monitor.bootstrap import Application
 from monitor.errors import StoreError
 from monitor.web.http_app import create_http_app
@@ -20,8 +20,9 @@ _TOKEN = "MONITOR_HTTP_TOKEN"  # a secret: from the environment, so that it is i
 def serve(app: Application) -> Iterator[str]:
     """Serve until the block ends; yields the URL. Raises ConfigError for an address that cannot be used."""
 
-    def health_of(name: str) -> Health:
-        return app.daemon.health.get(name, Health()) if app.daemon else Health()
+    def last_pass(name: str) -> datetime | None:
+        health = app.daemon.health.get(name) if app.daemon else None
+        return health.last_success if health else None
 
     def not_ready() -> str | None:
         if app.daemon is None or app.daemon.stopping:
@@ -33,7 +34,7 @@ def serve(app: Application) -> Iterator[str]:
         return None
 
     token = os.environ.get(_TOKEN) or None
-    registry = registry_of(StoreCollector(app.store, app.deployments, health_of))
+    registry = registry_of(StoreCollector(app.store, app.deployments, last_pass))
     web = create_http_app(registry, not_ready, token=token)
     with HttpServer(web, app.settings.http.bind, token=token) as server:
         yield server.url

@@ -11,8 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.adapters.metrics.collector import StoreCollector, registry_of
-from monitor.app.daemon import Health
+from monitor.adapters.metrics import StoreCollector, registry_of
 from monitor.errors import ConfigError
 from monitor.web.http_app import create_http_app
 from monitor.web.server import HttpServer, parse_bind
@@ -25,7 +24,7 @@ ANY_PORT = "127.0.0.1:0"
 def registry(tmp_path: Path) -> CollectorRegistry:
     store = stored.open_store(tmp_path)
     stored.put(store, *(stored.record(k) for k in range(3)))
-    return registry_of(StoreCollector(store, {"prices": stored.deployment()}, lambda _: Health()))
+    return registry_of(StoreCollector(store, {"prices": stored.deployment()}, lambda _: None))
 
 
 @pytest.fixture

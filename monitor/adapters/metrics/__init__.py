@@ -1,1 +1,0 @@
-"""What Prometheus is shown: made anew from the store at each scrape."""
