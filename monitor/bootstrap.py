@@ -23,6 +23,7 @@ from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
 from monitor.adapters.scheduler import WakeUps, trigger_of
+from monitor.adapters.score_columns import ColumnScorer
 from monitor.adapters.scoring_worker import ScoringWorker
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.adapters.trainer import ChildTrainer
@@ -33,7 +34,7 @@ from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
-from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Store
+from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
@@ -127,7 +128,7 @@ class Application:
         with runtime.working(_PATIENCE):
             return import_labels(runtime, file, progress)
 
-    def add_model(self, name: str, weights: Path, *, code: Path | None, held_out: str | None) -> Manifest:
+    def add_model(self, name: str, weights: Path | None, *, code: Path | None, held_out: str | None) -> Manifest:
         runtime = self._runtimes[name]
         with runtime.working(_PATIENCE):
             return add_model(runtime, weights, code=code, held_out=held_out)
@@ -184,7 +185,9 @@ class Application:
         schema, data = config.schema_value, self.settings.data_folder
         project = self.settings.project
         labels = FileLabelSource(config.labels, schema, project) if config.labels else None
-        scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
+        scorer: Scorer = ColumnScorer(schema)
+        if config.model.code is not None:
+            scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
 
         def open_data() -> tuple[CollectedData, LabelBook]:
             folder = data / "collected" / config.name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -17,33 +18,38 @@ _METRIC = {LabelKind.BINARY: "roc_auc", LabelKind.MULTICLASS: "accuracy", LabelK
 _MOST_SEGMENT_VALUES = 12
 
 
-def propose_deployment(file: Path, *, name: str, label: str | None = None) -> str:
+def propose_deployment(file: Path, *, name: str, label: str | None = None, scores: Sequence[str] = ()) -> str:
     """The text of `deployments/NAME.yaml`; it loads as it is, and its comments say what was guessed and why.
 
-    Raises ConfigError when the label cannot be told or no column is left to learn from, DataError and SourceError
-    when the file cannot be read.
+    `scores` of a model that is served elsewhere: one column, or `CLASS=COLUMN` for each class. Raises ConfigError when
+    the label cannot be told, a column of scores is not there or no column is left to learn from, DataError and
+    SourceError when the file cannot be read.
     """
     content = read_content(str(file), "the file to look at")
     names = read_raw(content, file.name, scalars=()).columns
     raw = read_raw(content, file.name, scalars=(), arrays=names)
     if not raw.frame.height:
         raise ConfigError(f"{file}: no rows to look at")
+    columns = [score.rpartition("=")[2] for score in scores]
+    if gone := [column for column in columns if column not in names]:
+        raise ConfigError(f"{file}: no column {gone[0]!r} of scores; the file has: {', '.join(names)}")
+    raw = replace(raw, frame=raw.frame.drop(columns), columns=tuple(n for n in names if n not in columns))
     roles = guess_roles(raw, label=label)
     if not roles.features:
         reasons = "; ".join(f"{c.name}: {c.skip}" for c in roles.skipped)
         raise ConfigError(f"{file}: no column is left to learn from ({reasons or 'there is no other'})")
-    return "\n".join(_lines(file, name, roles, raw.frame.height)) + "\n"
+    return "\n".join(_lines(file, name, roles, scores, raw.frame.height)) + "\n"
 
 
-def _lines(file: Path, name: str, roles: Roles, rows: int) -> Iterator[str]:
+def _lines(file: Path, name: str, roles: Roles, scores: Sequence[str], rows: int) -> Iterator[str]:
     suffix = suffix_of(file.name)
-    image = any(c.kind is Kind.IMAGE for c in roles.features)
     yield f"# Written by looking at {rows} rows of {_comment(file.name)}. Everything guessed says so: read it through."
     yield f"name: {_scalar(name)}"
     yield "model:"
-    yield f"  code: models/{'image_network' if image else 'tabular_network'}.py"
+    yield from _model(roles, scores)
     yield "training:"
-    yield f"  path: {_scalar(file.as_posix())}  # the first model is trained from it; relative to the project folder"
+    use = "its rows and scores are what batches are held against" if scores else "the first model is trained from it"
+    yield f"  path: {_scalar(file.as_posix())}  # {use}; relative to the project folder"
     yield "schema:"
     yield from _roles(roles)
     yield "  features:"
@@ -62,6 +68,17 @@ def _lines(file: Path, name: str, roles: Roles, rows: int) -> Iterator[str]:
     yield "  every: 5m"
     yield "performance:"
     yield f"  metric: {_METRIC[roles.label_kind]}"
+
+
+def _model(roles: Roles, scores: Sequence[str]) -> Iterator[str]:
+    image = any(c.kind is Kind.IMAGE for c in roles.features)
+    if not scores:
+        yield f"  code: models/{'image_network' if image else 'tabular_network'}.py"
+    elif "=" not in scores[0]:
+        yield f"  scores: [{', '.join(_scalar(column) for column in scores)}]  # served elsewhere"
+    else:
+        yield "  scores:  # served elsewhere: the column of each class's probability"
+        yield from (f"    {_scalar(one)}: {_scalar(column)}" for one, _, column in (s.rpartition("=") for s in scores))
 
 
 def _roles(roles: Roles) -> Iterator[str]:

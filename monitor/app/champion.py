@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from monitor.app.add_model import take_in
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
 from monitor.app.runtime import Champion, Runtime
@@ -31,7 +32,13 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
         champion = rt.champion()
     if champion is None:
         raise LookupError(f"{rt.name}: no champion after training the first one")
-    trained_under = champion.bundle.manifest.schema_fingerprint
+    manifest = champion.bundle.manifest
+    if bool(manifest.code) != (rt.config.model.code is not None):
+        raise ConfigError(
+            f"{rt.name}: version {champion.version} is {manifest.code or 'served elsewhere'}, the configuration has "
+            f"{rt.config.model.code or 'scores from elsewhere'}; that is another deployment: give it a new name"
+        )
+    trained_under = manifest.schema_fingerprint
     if trained_under != rt.schema.fingerprint:
         raise ConfigError(
             f"{rt.name}: the schema's features or label changed since version {champion.version} was trained "
@@ -124,6 +131,9 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
             f"{rt.name}: no champion and no `training.path` to train the first one from; "
             f"set it, or add a model with `monitor models add {rt.name} …`"
         )
+    if rt.config.model.code is None:
+        _take_first(rt, training.path)
+        return
     rt.log.info("first_training_started", deployment=rt.name, path=training.path)
     with staging_folder(rt) as folder:
         snapshot = take_first_snapshot(rt, folder / "snapshot.parquet")
@@ -142,4 +152,14 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
             move = install(
                 rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=f"first model, trained from {training.path}"
             )
+        announce(rt, move)
+
+
+def _take_first(rt: Runtime, path: str) -> None:
+    """The first version of a model that is served elsewhere: a reference from the rows of `path` and their scores."""
+    with staging_folder(rt) as folder:
+        manifest = take_in(rt, path, folder / "version", None, origin="initial")
+        with rt.store.transaction() as tx:
+            reason = f"served elsewhere; its scores of {path} are the reference"
+            move = install(rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=reason)
         announce(rt, move)

@@ -23,9 +23,10 @@ from monitor.domain.version import Alias, AliasMove, Manifest
 class Validated:
     """A delivery after validation.
 
-    `rows`: the schema's columns only, in the order id, timestamp, features, in these Arrow types: id `string`,
+    `rows`: the schema's columns only, in the order id, timestamp, features, scores, in these Arrow types: id `string`,
     timestamp `timestamp[us, UTC]`, numeric `float64` (null = missing; infinities are rejected), categorical
-    `dictionary<int32, string>`, boolean `bool`, image and vector `fixed_size_list<float32>` (images 0..1).
+    `dictionary<int32, string>`, boolean `bool`, image and vector `fixed_size_list<float32>` (images 0..1), scores
+    `float64` without nulls.
     `rejected`: one row per rejected input row: `row` (1-based; header and blank lines do not count), `column`, `reason`
     (a closed set, see `domain.quarantine`), `detail`, `content` (the whole input row as JSON text).
     """
@@ -252,7 +253,10 @@ class LabelBook(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBundle:
-    """A version on disk: `weights/`, `code.py`, `reference.safetensors`, `manifest.json`."""
+    """A version on disk: `weights/`, `code.py`, `reference.safetensors`, `manifest.json`.
+
+    Of a model that is served elsewhere the first two are not there.
+    """
 
     folder: Path
     manifest: Manifest
@@ -276,7 +280,10 @@ class Artefacts(Protocol):
 
 
 class Scorer(Protocol):
-    """Scores with a model in a process of its own. Raises ModelError: raised, wrong shape, NaN, hung, died."""
+    """Scores with a model in a process of its own, or takes the scores that came with the rows.
+
+    Raises ModelError (raised, wrong shape, NaN, hung, died), ConfigError when a class has no column of scores.
+    """
 
     def score(self, bundle: ModelBundle, rows: pa.Table) -> Scores: ...
     def close(self) -> None: ...

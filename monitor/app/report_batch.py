@@ -63,7 +63,8 @@ def _training_rows(rt: Runtime, version: int) -> pa.Table:
         if batch in origins and rows < rt.config.reports.max_rows:
             parts.append(rt.collected.read(batch))
             rows += parts[-1].num_rows
-    if not parts and rt.config.training is not None and TRAINING_FILE in origins:
+    first = TRAINING_FILE in origins or rt.config.model.code is None  # the reference of one served elsewhere
+    if not parts and rt.config.training is not None and first:
         parts.append(rt.read_labelled(rt.config.training.path))
     if not parts:
         raise ConfigError(f"{rt.name}: the rows that version {version} was trained on are not here")

@@ -12,7 +12,7 @@ from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
-from monitor.app.training import publish, staging_folder, trained_manifest, training_job
+from monitor.app.training import code_of, publish, staging_folder, trained_manifest, training_job
 from monitor.domain.gate import Outcome
 from monitor.domain.kept_out import held_out_rows
 from monitor.domain.model import Progress
@@ -49,6 +49,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
     A trainer that raises, hangs or dies is an attempt that failed, not an error of the daemon's. Raises ConfigError
     when there is no champion or no labelled row.
     """
+    code_of(rt.config)  # a model that is served elsewhere is not trained here
     champion = rt.champion()
     if champion is None:
         raise ConfigError(f"{rt.name}: no champion yet; `monitor once` trains the first model")

@@ -12,8 +12,17 @@ from typing import Any
 
 from monitor.app.ports import ModelBundle, TrainingJob, TrainingResult
 from monitor.app.runtime import Runtime
+from monitor.config.deployment import Deployment
 from monitor.domain.gate import GateRule
 from monitor.domain.version import Lineage, Manifest
+from monitor.errors import ConfigError
+
+
+def code_of(config: Deployment) -> Path:
+    """As configured; ConfigError for a model that is served elsewhere: there is nothing here to train or to load."""
+    if config.model.code is None:
+        raise ConfigError(f"{config.name}: the model is served elsewhere (`model.scores`); it has no code here")
+    return config.model.code
 
 
 def training_job(
@@ -32,7 +41,7 @@ def training_job(
     return TrainingJob(
         staging=staging,
         snapshot=snapshot,
-        code=rt.settings.path(config.model.code),
+        code=rt.settings.path(code_of(config)),
         params=config.model.params,
         schema=rt.schema.to_dict(),
         seed=config.model.seed,

@@ -71,10 +71,17 @@ def add(
         typer.Option("--held-out", help="Labelled rows it was not trained on; else training.path.", show_default=False),
     ] = None,
 ) -> None:
-    """Take in a model that was trained elsewhere as a new version, the candidate until it is promoted."""
+    """Take in a model that was trained elsewhere as a new version, the candidate until it is promoted.
+
+    One that is served elsewhere has no WEIGHTS: NAME and --held-out, rows with its scores, are all there is.
+    """
     with session.application() as app:
-        name, weights = pick_with(app.deployments, first, second)
-        manifest = app.add_model(name, Path(weights), code=code, held_out=held_out)
+        if second is None and first in app.deployments and app.deployments[first].model.code is None:
+            name, weights = first, None
+        else:
+            name, folder = pick_with(app.deployments, first, second)
+            weights = Path(folder)
+        manifest = app.add_model(name, weights, code=code, held_out=held_out)
         aliases = _aliases(app, name).get(manifest.version, [])
     if session.json:
         output.emit({**manifest.to_dict(), "aliases": aliases})

@@ -59,9 +59,9 @@ def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
 
 def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
     """What may still come into being: files and folders that are not there now."""
-    code = settings.path(deployment.model.code)
-    if not code.is_file():
-        yield f"{deployment.name}: model.code {code} is not there"
+    code = deployment.model.code
+    if code is not None and not settings.path(code).is_file():
+        yield f"{deployment.name}: model.code {settings.path(code)} is not there"
     if deployment.training is not None and _missing(settings, deployment.training.path):
         yield f"{deployment.name}: training.path {settings.path(deployment.training.path)} is not there"
     if _missing(settings, deployment.batches.path):
@@ -79,7 +79,7 @@ def _missing(settings: Settings, pattern: str) -> bool:
     return not settings.path(Path(*parts[:fixed])).exists()
 
 
-def init(
+def init(  # noqa: PLR0917 - typer reads the options off the signature
     session: Session,
     file: Annotated[Path, typer.Argument(help="Labelled rows: Parquet, CSV or JSON Lines.", exists=True)],
     name: Annotated[
@@ -87,6 +87,15 @@ def init(
     ] = None,
     label: Annotated[
         str | None, typer.Option("--label", help="Column to be predicted; else guessed.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scores",
+            metavar="[CLASS=]COLUMN",
+            help="The model is served elsewhere: columns with its scores.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -97,7 +106,8 @@ def init(
     from monitor.adapters.inspection import propose_deployment
 
     chosen = name or _name_of(file)
-    text = propose_deployment(_as_configured(file, session.config_folder), name=chosen, label=label)
+    configured = _as_configured(file, session.config_folder)
+    text = propose_deployment(configured, name=chosen, label=label, scores=scores or ())
     target = out or session.config_folder / "deployments" / f"{chosen}.yaml"
     if target.exists():
         raise ConfigError(f"{target}: exists already; give --name or --out, or remove it")

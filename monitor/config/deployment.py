@@ -52,7 +52,29 @@ class Deployment(Part):
 
     @property
     def schema_value(self) -> Schema:
-        return self.schema_.value()
+        return self.schema_.value(self.model.score_columns(self.schema_.label))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_retrained(cls, plain: Any) -> Any:
+        """A model that is served elsewhere is not retrained here, so nobody needs to say so."""
+        model, retrain = (plain.get(key) for key in ("model", "retrain")) if isinstance(plain, dict) else (None, None)
+        if isinstance(model, dict) and "scores" in model and isinstance(retrain, dict | None):
+            return {**plain, "retrain": {"mode": "off", **(retrain or {})}}
+        return plain
+
+    @model_validator(mode="after")
+    def _served_elsewhere(self) -> Self:
+        self.model.score_columns(self.schema_.label)
+        if self.model.scores is not None and self.retrain.mode != "off":
+            raise ValueError(
+                "retrain.mode: a model that is served elsewhere is not retrained here; leave it out, or `off`"
+            )
+        if self.model.scores is not None and self.predictions.correct_prior:
+            raise ValueError(
+                "predictions.correct_prior: the scores are served elsewhere; corrected ones are kept beside"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -5,19 +5,57 @@ from __future__ import annotations
 import difflib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from monitor.config.sources import LabelConfig
 from monitor.config.values import Batches, Duration, Part, Size
 from monitor.domain.candidates import CANDIDATES
+from monitor.domain.schema import VALUE, LabelKind
+
+
+def _named(scores: Any) -> Any:
+    """Classes as text, as labels are compared: `0: p_0` names the class "0"."""
+    if not isinstance(scores, dict):
+        return scores
+    return {str(name).lower() if isinstance(name, bool) else str(name): column for name, column in scores.items()}
 
 
 class ModelConfig(Part):
-    code: Path
+    """Either code of ours, or the columns with the scores of a model that is served elsewhere."""
+
+    code: Path | None = None
+    scores: Annotated[list[str] | dict[str, str] | None, BeforeValidator(_named)] = None
     params: dict[str, Any] = Field(default={})
     seed: int = 0
     timeout: Duration = timedelta(minutes=1)  # for scoring one batch, loading included
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.code is None) == (self.scores is None):
+            raise ValueError("give `code`, or `scores` when the model is served elsewhere")
+        if self.scores is not None and (wrong := sorted(self.model_fields_set - {"scores"})):
+            raise ValueError(f"`{wrong[0]}` has no meaning for a model that is served elsewhere; leave it out")
+        return self
+
+    def score_columns(self, label: LabelConfig) -> dict[str, str]:
+        """By class, or by `VALUE` of a regression; none when the model is code of ours. Raises ValueError."""
+        if self.scores is None:
+            return {}
+        if label.kind is LabelKind.REGRESSION:
+            if isinstance(self.scores, dict) or len(self.scores) != 1:
+                raise ValueError("model.scores: a regression has one score; give one column")
+            return {VALUE: self.scores[0]}
+        if isinstance(self.scores, dict):
+            if len(self.scores) < (1 if label.kind is LabelKind.BINARY else 2):
+                raise ValueError("model.scores: give a column for each class")
+            return self.scores
+        if len(self.scores) != 1 or label.kind is not LabelKind.BINARY:
+            raise ValueError("model.scores: say which class each column is of: scores: {CLASS: COLUMN, …}")
+        if label.positive is None:
+            raise ValueError("model.scores: one column is the positive class's; name it: schema.label.positive")
+        return {label.positive: self.scores[0]}
 
 
 class TrainingConfig(Part):

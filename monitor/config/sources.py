@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -25,9 +26,10 @@ class SchemaConfig(Part):
     label: LabelConfig
     segments: list[str] = Field(default=[])
 
-    def value(self) -> Schema:
+    def value(self, scores: Mapping[str, str]) -> Schema:
+        """`scores`: class → column, of a model that is served elsewhere."""
         label = Label(self.label.name, self.label.kind, self.label.positive)
-        return Schema(**{**self.model_dump(exclude={"label"}), "label": label})
+        return Schema(**{**self.model_dump(exclude={"label"}), "label": label, "scores": scores})
 
 
 class BatchesConfig(Part):

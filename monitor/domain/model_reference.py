@@ -14,7 +14,7 @@ from monitor.domain.held_out import HeldOut
 from monitor.domain.model_streams import ModelStreams
 from monitor.domain.packed import Arrays, pack, unpack
 from monitor.domain.reference import Reference
-from monitor.domain.schema import Kind, Schema
+from monitor.domain.schema import VALUE, Kind, Schema
 from monitor.domain.verdict import Channel
 from monitor.domain.watch.calendar import calendar_columns
 from monitor.domain.watch.pieces import Cut, Pieces, Times
@@ -34,7 +34,6 @@ _PIECE_ARRAYS = ("starts", "values", "rows")
 Scores = npt.NDArray[np.float64]
 
 PREDICTED = "predicted"
-VALUE = "value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

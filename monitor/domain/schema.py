@@ -15,6 +15,9 @@ _TWO = 2
 _MAX_NUMERIC_CLASSES = 20  # more distinct whole numbers than these are quantities, not classes
 
 
+VALUE = "value"  # stands for the class where there is none: the score of a regression
+
+
 class Kind(StrEnum):
     """How a feature's values are read, summarised and compared."""
 
@@ -60,6 +63,8 @@ class Schema:
     `features` maps each model input, in order, to its kind; `id` identifies a row across deliveries;
     `timestamp` is event time; `segments` are the features by which results are broken down.
     `timezone` is the zone of timestamps that carry none; without it such timestamps are refused.
+    `scores` of a model that is served elsewhere: the column of each class's probability (of a binary label one is
+    enough), or under `VALUE` that of a regression.
     """
 
     features: Mapping[str, Kind]
@@ -68,18 +73,21 @@ class Schema:
     timezone: str | None = None
     label: Label | None = None
     segments: tuple[str, ...] = field(default=())
+    scores: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", {name: _kind(name, kind) for name, kind in self.features.items()})
         object.__setattr__(self, "segments", tuple(self.segments))
+        object.__setattr__(self, "scores", dict(self.scores))
         if not self.features:
             raise ConfigError("schema: no features")
-        roles = [r for r in (self.id, self.timestamp, self.label.name if self.label else None) if r is not None]
+        label = self.label.name if self.label else None
+        roles = [r for r in (self.id, self.timestamp, label, *self.scores.values()) if r is not None]
         for name in roles:
             if name in self.features:
-                raise ConfigError(f"schema: column {name!r} is a feature and also id, timestamp or label")
+                raise ConfigError(f"schema: column {name!r} is a feature and also id, timestamp, label or score")
         if len(set(roles)) != len(roles):
-            raise ConfigError("schema: id, timestamp and label must be different columns")
+            raise ConfigError("schema: id, timestamp, label and scores must be different columns")
         for name in self.segments:
             if self.features.get(name) not in (Kind.CATEGORICAL, Kind.BOOLEAN):
                 raise ConfigError(f"schema: segment {name!r} is not a categorical or boolean feature")
@@ -98,6 +106,7 @@ class Schema:
             "timezone": self.timezone,
             "label": label and {"name": label.name, "kind": label.kind.value, "positive": label.positive},
             "segments": list(self.segments),
+            "scores": dict(self.scores),
         }
 
     @classmethod

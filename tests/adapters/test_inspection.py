@@ -169,3 +169,19 @@ def test_files_that_no_deployment_can_be_made_of(tmp_path, content, label, error
         propose_deployment(file, name="demo", label=label)
     with pytest.raises(SourceError, match="no such file"):
         propose_deployment(tmp_path / "gone.csv", name="demo")
+
+
+@pytest.mark.parametrize(("scores", "expected"), [(["p"], {"yes": "p"}), (["yes=p", "no=q"], {"yes": "p", "no": "q"})])
+def test_columns_with_the_scores_of_a_model_served_elsewhere_are_no_features(tmp_path, scores, expected):
+    rng = random.Random(3)
+    rows = [{"id": f"r{k}", "x": rng.random(), "p": k / 60, "q": 1 - k / 60} for k in range(60)]
+    file = tmp_path / "rows.csv"
+    pl.DataFrame([{**row, "sold": "yes" if row["p"] > rng.random() else "no"} for row in rows]).write_csv(file)
+    written = tmp_path / "demo.yaml"
+    written.write_text(propose_deployment(file, name="demo", label="sold", scores=scores), encoding="utf-8")
+    deployment = load_deployment(written)
+    assert deployment.schema_value.scores == expected
+    assert not {"p", *expected.values()} & set(deployment.schema_.features)
+    assert (deployment.model.code, deployment.retrain.mode) == (None, "off")
+    with pytest.raises(ConfigError, match="no column 'z' of scores"):
+        propose_deployment(file, name="demo", label="sold", scores=["z"])

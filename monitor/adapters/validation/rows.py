@@ -13,6 +13,7 @@ import pyarrow as pa
 from monitor.adapters.file_reading import RawTable, read_raw, refused
 from monitor.adapters.validation.arrays import arrays
 from monitor.adapters.validation.rejections import Rejections
+from monitor.adapters.validation.scores import score_findings
 from monitor.adapters.validation.times import later_than, outside, times
 from monitor.adapters.validation.typed import Finding, Typed, booleans, missing, numbers, texts
 from monitor.app.ports import Validated
@@ -48,6 +49,8 @@ def validate_rows(
     rejections = Rejections(raw.frame.height)
     for name, column in typed.items():
         rejections.add(name, column.findings)
+    for name, findings in score_findings(schema, typed):
+        rejections.add(name, findings)
     if schema.timestamp is not None:
         stamps = typed[schema.timestamp].values
         late = (
@@ -91,7 +94,7 @@ def parsing_notes(raw: RawTable, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _wanted(schema: Schema, label: Label | None) -> list[str]:
-    roles = (schema.id, schema.timestamp, *schema.features, label.name if label else None)
+    roles = (schema.id, schema.timestamp, *schema.features, *schema.scores.values(), label.name if label else None)
     return [name for name in roles if name is not None]
 
 
@@ -103,7 +106,7 @@ def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typ
         return times(column, file, timezone=schema.timezone)
     if label and name == label.name:
         return texts(column, file) if label.is_class else numbers(column, file)
-    kind = schema.features[name]
+    kind = Kind.NUMERIC if name in schema.scores.values() else schema.features[name]
     if kind.is_array:
         return arrays(column, file, image=kind is Kind.IMAGE)
     if kind is Kind.CATEGORICAL:
