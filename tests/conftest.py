@@ -51,8 +51,8 @@ def real_stream() -> Callable[[str], Path]:
     return find
 
 
-def _program(name: str) -> Path:
-    if (found := shutil.which(name)) is None:
+def _program(name: str, *other_names: str) -> Path:
+    if (found := next(filter(None, map(shutil.which, (name, *other_names))), None)) is None:
         missing = f"{name} is not installed; `make test` installs it, or says how"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
@@ -68,3 +68,13 @@ def promtool() -> Path:
 @pytest.fixture(scope="session")
 def prometheus() -> Path:
     return _program("prometheus")
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Path:
+    return _program("amtool")
+
+
+@pytest.fixture(scope="session")
+def alertmanager() -> Path:
+    return _program("alertmanager", "prometheus-alertmanager")  # Debian's name for it is the second one

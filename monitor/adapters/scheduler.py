@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -17,6 +19,10 @@ from monitor.config.sources import ScheduleConfig
 from monitor.errors import ConfigError
 
 _GRACE = timedelta(hours=1)  # a wake-up that comes late is still made, once: a pass takes all that waits
+
+_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+_MORE_THAN_A_WEEK = timedelta(days=8)
+_WAKE_UPS = 30
 
 
 class WakeUps:
@@ -53,6 +59,21 @@ class WakeUps:
     def stop(self) -> None:
         """No more wake-ups; passes at work are not waited for."""
         self._scheduler.shutdown(wait=False)
+
+
+@lru_cache
+def longest_pause(schedule: ScheduleConfig) -> timedelta:
+    """The longest time between two wake-ups: of a week at least, and of thirty wake-ups. Raises ConfigError."""
+    trigger = trigger_of(schedule)
+    if isinstance(trigger, IntervalTrigger):
+        return timedelta(seconds=trigger.interval_length)
+    fired = [trigger.get_next_fire_time(None, _MONDAY)]
+    while fired[-1] is not None and (len(fired) < _WAKE_UPS or fired[-1] - _MONDAY < _MORE_THAN_A_WEEK):
+        fired.append(trigger.get_next_fire_time(fired[-1], fired[-1]))
+    if fired[-1] is None:
+        raise ConfigError(f"schedule: {schedule.cron!r} never comes")
+    moments = [at.timestamp() for at in fired]
+    return timedelta(seconds=max(later - earlier for earlier, later in pairwise(moments)))
 
 
 def trigger_of(schedule: ScheduleConfig) -> BaseTrigger:

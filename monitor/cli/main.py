@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import acknowledge, compare, labels, look, models, operate, setup
+from monitor.cli import acknowledge, compare, labels, look, models, operate, rules, setup
 from monitor.cli.command import ConfigOption, DebugOption, JsonOption, command, session_of, share
 from monitor.cli.session import Session
 from monitor.errors import MonitorError
@@ -71,6 +71,7 @@ command(models_app)(models.rollback)
 app.add_typer(models_app, name="models")
 command(app)(compare.compare)
 command(app)(setup.check_config)
+command(app)(rules.rules)
 command(app)(setup.init)
 
 

@@ -20,6 +20,15 @@ class LogConfig(Part):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class AlertsConfig(Part):
+    """What `monitor rules` has to know of the Prometheus that reads them."""
+
+    job: str = Field(default="monitor", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")  # name of its scrape job
+    runbooks: str = "docs/runbooks"  # where the pages are found by who is paged
+    hold: Duration = timedelta(minutes=2)  # silence shorter than this is a restart or a lost scrape
+    keep: Duration = timedelta(minutes=10)  # how long an alert fires on, so that it does not flap
+
+
 class Settings(Part):
     """The process: `monitor.yaml`."""
 
@@ -27,6 +36,7 @@ class Settings(Part):
     store: str | None = None  # SQLAlchemy URL; by default SQLite in the data folder
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
+    alerts: AlertsConfig = AlertsConfig()
     workers: int = Field(default=2, ge=1)  # deployments checked at the same time
     lease: Duration = timedelta(seconds=20)  # a daemon that is not heard of for so long has lost its deployments
     drain: Duration = timedelta(seconds=8)  # how long a stopping daemon waits for the batch at hand

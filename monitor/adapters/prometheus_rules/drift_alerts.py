@@ -1,0 +1,121 @@
+"""What was seen in the data. These alerts do not wait: the detector has its own budget of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity, quoted
+from monitor.app.judge import NO_FIT
+from monitor.config.deployment import Deployment
+from monitor.config.settings import AlertsConfig
+from monitor.domain.verdict import Channel
+
+_BUDGET_WINDOW = timedelta(days=7)
+_LOG = "log"  # the action of a channel that alerts nobody
+
+
+@dataclass(frozen=True, slots=True)
+class DriftAlerts:
+    """Of one deployment. A channel whose action is `log` has no alert."""
+
+    deployment: Deployment
+    config: AlertsConfig
+
+    def __iter__(self) -> Iterator[Alert]:
+        yield self._bad_data()
+        if self._alerts(Channel.INPUTS):
+            yield self._drift("DataDrift", Channel.INPUTS, "the inputs have drifted")
+        if self._alerts(Channel.PREDICTIONS):
+            yield self._drift("PredictionDrift", Channel.PREDICTIONS, "the predictions have drifted")
+        if self._alerts(Channel.LABELS):
+            yield self._label_shift()
+            yield self._scores_that_do_not_fit()
+        if self._alerts(Channel.PERFORMANCE):
+            yield self._drift(
+                "PerformanceDegraded", Channel.PERFORMANCE, "the model has got worse", severity=Severity.CRITICAL
+            )
+        if self.deployment.detect.rule == "budget":
+            yield from self._budget()
+
+    @property
+    def _series(self) -> Series:
+        return Series(self.config.job, self.deployment.name)
+
+    def _alerts(self, channel: Channel) -> bool:
+        return self.deployment.detect.channels.of(channel) != _LOG
+
+    def _verdict(self, channel: Channel, verdict: str = "drift") -> str:
+        return f"{self._series.highest('verdict', channel=channel.value, verdict=verdict)} == 1"
+
+    @property
+    def _no_fit(self) -> str:
+        return f"{self._series.highest('label_shift_fit_p_value')} < {NO_FIT:g}"
+
+    def _drift(
+        self, name: str, channel: Channel, what: str, *, expr: str = "", severity: Severity = Severity.WARNING
+    ) -> Alert:
+        moved = f"max by (column) ({self._series.select('column_shift', channel=channel.value)})"
+        columns = (
+            f"{{{{ range query {quoted(f'sort_desc({moved})')} }}}}"
+            '{{ .Labels.column }} {{ printf "%.2f" .Value }}; {{ end }}'
+        )
+        return Alert(
+            name=name,
+            expr=expr or self._verdict(channel),
+            severity=severity,
+            keep=self.config.keep,
+            labels={"channel": channel.value},
+            summary=f"{self.deployment.name}: {what}",
+            description=_STANDS if self.deployment.detect.rule == "budget" else _OF_ITSELF,
+            annotations={"columns": columns},
+        )
+
+    def _bad_data(self) -> Alert:
+        return Alert(
+            name="BadData",
+            expr=self._verdict(Channel.INPUTS, "bad_data"),
+            severity=Severity.WARNING,
+            keep=self.config.keep,
+            summary=f"{self.deployment.name}: the last batch cannot be used",
+            description=(
+                "It was not judged, and nothing is retrained on it. "
+                "What was refused is in quarantine, with the reasons."
+            ),
+        )
+
+    def _label_shift(self) -> Alert:
+        """Only where the scores fit the estimated shares: else the shares mean little, and it is something else."""
+        expr = f"{self._verdict(Channel.LABELS)}\nunless on ({self._series.by}) {self._no_fit}"
+        return self._drift("LabelShift", Channel.LABELS, "the shares of the classes have moved", expr=expr)
+
+    def _scores_that_do_not_fit(self) -> Alert:
+        expr = f"{self._verdict(Channel.LABELS)}\nand on ({self._series.by}) {self._no_fit}"
+        if self._alerts(Channel.PREDICTIONS):
+            expr += f"\nunless on ({self._series.by}) {self._verdict(Channel.PREDICTIONS)}"
+        what = "the scores have moved, and not as other class shares would move them"
+        return self._drift("PredictionDrift", Channel.LABELS, what, expr=expr)
+
+    def _budget(self) -> Iterator[Alert]:
+        """More than twice what was promised, and three besides: by chance once in thousands of weeks."""
+        for channel in Channel:
+            of = {"channel": channel.value}
+            alarms = self._series.rise("alarms_total", _BUDGET_WINDOW, **of)
+            judged = self._series.rise("judged_batches_total", _BUDGET_WINDOW, **of)
+            promised = self._series.highest("promised_batches_per_alarm", **of)
+            yield Alert(
+                name="AlarmBudgetExceeded",
+                expr=f"{alarms} > 3 + 2 * {judged} / {promised}",
+                severity=Severity.INFO,
+                labels=of,
+                summary=f"{self.deployment.name}: more alarms on {channel.value} than promised",
+                description=(
+                    '{{ printf "%.0f" $value }} alarms within a week; '
+                    f"false alarms were promised to come {self.deployment.detect.false_alarms}."
+                ),
+            )
+
+
+_STANDS = "It stands until it is acknowledged or another version is the champion."
+_OF_ITSELF = "It ends with the first batches that are in line again."

@@ -1,0 +1,37 @@
+"""What does not come: batches and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity
+from monitor.adapters.prometheus_rules.alert import promql_duration as duration
+from monitor.config.deployment import Deployment
+from monitor.config.settings import AlertsConfig
+
+_OVERDUE_BATCHES = 3  # one may lag; three in a row do not come by themselves
+
+
+def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Alert]:
+    series = Series(config.job, deployment.name)
+    arrived = series.highest("last_arrival_timestamp_seconds", kind="batch")
+    yield Alert(
+        name="BatchMissing",
+        expr=f"time() - {arrived} > 2 * {series.highest('batch_interval_seconds')}",
+        severity=Severity.WARNING,
+        hold=config.hold,
+        summary=f"{deployment.name}: no batch has come",
+        description="The newest one came {{ $value | humanizeDuration }} ago, twice the usual time and more.",
+    )
+    if deployment.labels is not None and deployment.labels.available_at is None:
+        yield Alert(
+            name="LabelsLate",
+            expr=f"{series.highest('labels_overdue_batches')} >= {_OVERDUE_BATCHES}",
+            severity=Severity.WARNING,
+            hold=config.hold,
+            summary=f"{deployment.name}: labels have not come",
+            description=(
+                f"{{{{ $value }}}} scored batches are without enough labels, {duration(deployment.labels.delay)} after "
+                "their windows and more. Performance is not known, and nothing can be retrained on them."
+            ),
+        )
