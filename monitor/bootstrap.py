@@ -32,6 +32,7 @@ from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
 from monitor.app.daemon import Daemon
+from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
@@ -41,6 +42,7 @@ from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
 from monitor.config.reading import load_deployments, load_settings
 from monitor.config.settings import Settings
+from monitor.domain.label_trust import Doubt
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord
@@ -147,6 +149,16 @@ class Application:
         runtime = self._runtimes[name]
         with runtime.working(_PATIENCE):
             return acknowledge(runtime, channel, reason)
+
+    def release_labels(self, name: str, batches: Sequence[str], reason: str) -> tuple[Doubt, ...]:
+        runtime = self._runtimes[name]
+        with runtime.working(_PATIENCE):
+            return release_labels(runtime, batches, reason)
+
+    def reject_labels(self, name: str, batches: Sequence[str], reason: str) -> tuple[Doubt, ...]:
+        runtime = self._runtimes[name]
+        with runtime.working(_PATIENCE):
+            return reject_labels(runtime, batches, reason)
 
     def report(self, name: str, batch: str) -> Report:
         runtime = self._runtimes[name]

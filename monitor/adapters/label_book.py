@@ -91,6 +91,11 @@ class ParquetLabelBook:
     def revision(self, batch: str) -> int:
         return self._tally(batch).revision
 
+    def revisions(self) -> Mapping[str, int]:
+        with self._lock:
+            self._refresh()
+            return {batch: tally.revision for batch, tally in self._tallies.items()}
+
     def labels(self, batch: str) -> pa.Table:
         """Of type string while nothing was ever staged."""
         with self._lock:

@@ -17,9 +17,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from monitor.adapters.metric_counts import Tally
+from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.config.deployment import Deployment
 from monitor.domain.gate import Outcome
+from monitor.domain.label_trust import Standing
 from monitor.domain.policy import Decision
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias
@@ -49,6 +51,11 @@ _GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "performance_held_out": ("What the champion reached on its held-out rows.", ("metric",)),
     "performance_window_end_timestamp_seconds": ("End of the window that the realised performance is of.", ()),
     "labels_coverage_ratio": ("Share of the rows of that window that have a label.", ()),
+    "labels_reachable_ratio": ("Share of a window's rows that have a label in the end, as learnt.", ()),
+    "labels_settled_batches": ("Batches after which nearly all labels that come are there, as learnt.", ()),
+    "labels_to_come_rows": ("Labels that are still to be expected.", ()),
+    "labels_held_windows": ("Windows whose labels are held until somebody says whether they are right.", ()),
+    "labels_held_rows": ("Labelled rows of these windows.", ()),
     "label_share_ratio": ("Estimated share of each class in the last batch.", ("class",)),
     "label_share_low_ratio": ("Lower end of the interval of the share.", ("class",)),
     "label_share_high_ratio": ("Upper end of the interval of the share.", ("class",)),
@@ -150,6 +157,8 @@ class StoreCollector(Collector):
                 _measured(scrape, deployment, self._store.measures(name, tally.newest["batch"]))
         if tally.matured is not None:
             _performance(scrape, name, metric, tally.matured)
+        if deployment.labels is not None:
+            _labels(scrape, name, LabelMemory.load(self._store, name))
 
     def _model(self, scrape: _Scrape, name: str, metric: str) -> None:
         number = self._store.alias(name, Alias.CHAMPION)
@@ -259,6 +268,16 @@ def _performance(scrape: _Scrape, name: str, metric: str, record: Mapping[str, A
     scrape.add("performance_high", known["high"], name, metric)
     scrape.add("labels_coverage_ratio", known["labels_coverage"], name)
     scrape.add("performance_window_end_timestamp_seconds", _timestamp(record["window_end"]), name)
+
+
+def _labels(scrape: _Scrape, name: str, memory: LabelMemory) -> None:
+    """What is learnt has no sample until it is known."""
+    curve, held = memory.arrivals.curve, memory.trust.of(Standing.HELD)
+    scrape.add("labels_reachable_ratio", None if curve.settled is None else curve.reachable, name)
+    scrape.add("labels_settled_batches", curve.settled, name)
+    scrape.add("labels_to_come_rows", memory.arrivals.to_come, name)
+    scrape.add("labels_held_windows", len(held), name)
+    scrape.add("labels_held_rows", sum(doubt.rows for doubt in held), name)
 
 
 def _timestamp(text: str) -> float:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from monitor.app.champion import ensure_champion
 from monitor.app.check_batch import check_batch
 from monitor.app.intake import waiting_batches
-from monitor.app.join_labels import restate_windows, stage_labels
+from monitor.app.join_labels import stage_labels
 from monitor.app.memory import RetrainMemory
+from monitor.app.restate import restate_windows
 from monitor.app.retrain_model import Attempt, retrain
 from monitor.app.runtime import Runtime
 from monitor.domain.model import Progress

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from monitor.app.decide_next import decide_next
 from monitor.app.intake import Waiting
-from monitor.app.join_labels import Restated, restate
 from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import Transaction, Validated
+from monitor.app.restate import Restating
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.stopwatch import Stopwatch
 from monitor.domain.batch import DeliveryState
@@ -151,41 +151,37 @@ def _record(
     if isinstance(seen, Judged):  # what cannot be judged may have no true place in event time: it moves no clock
         clock, detector = max(clock, item.window.end), seen.memory
     with watch.stage("labels"):
-        restated = restate(rt, clock, champion, detector, current=draft.to_dict())
+        restating = Restating.begin(rt, champion, detector)
+        restating.join(clock, current=draft.to_dict())
     memory, decided = decide_next(
         rt,
         RetrainMemory.load(rt.store, rt.name),
-        restated.memory,
+        restating.memory,
+        restating.labels,
         now=clock,
         judged=judged,
         window_rows=champion.bundle.manifest.window_rows,
     )
     record = replace(
-        BatchRecord.from_dict(restated.records[draft.batch]),
+        BatchRecord.from_dict(restating.records[draft.batch]),
         decision=decided.decision.value,
         decision_reason=decided.reason,
         seconds=watch.seconds,
     )
     with rt.transaction() as tx:
-        tx.put_record(rt.name, draft.batch, record.to_dict())
-        _put_others(tx, rt.name, restated, draft.batch)
+        for batch, restated in {**restating.records, draft.batch: record.to_dict()}.items():
+            tx.put_record(rt.name, batch, restated)
         if isinstance(seen, Judged):
             tx.put_measures(rt.name, draft.batch, _measures(seen))
-        restated.memory.save(tx, rt.name, champion.version)
+        restating.save(tx, clock)
         memory.save(tx, rt.name)
         body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
         _settle(tx, item, seen)
     if judged:
         rt.latest = clock
-    rt.revisions.update(restated.revisions)
+    restating.announce()
     return record
-
-
-def _put_others(tx: Transaction, deployment: str, restated: Restated, batch: str) -> None:
-    for name, record in restated.records.items():
-        if name != batch:
-            tx.put_record(deployment, name, record)
 
 
 def _measures(judged: Judged) -> list[Mapping[str, Any]]:

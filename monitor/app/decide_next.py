@@ -6,9 +6,11 @@ import math
 from dataclasses import replace
 from datetime import datetime
 
+from monitor.app.label_memory import LabelMemory
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
+from monitor.domain.label_trust import Standing
 from monitor.domain.policy import Decided, Decision, PolicyRule, Seen, decide, observe
 
 
@@ -28,10 +30,12 @@ def policy_rule(config: Deployment, window_rows: int) -> PolicyRule:
     )
 
 
-def seen_now(rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, now: datetime, judged: bool) -> Seen:
+def seen_now(
+    rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, labels: LabelMemory, *, now: datetime, judged: bool
+) -> Seen:
     """Gather what the policy looks at: open alarms by what they may cause, and labels that no attempt has used."""
     actions = rt.config.detect.channels
-    labelled = {batch: rows for batch, rows in rt.book.labelled_rows().items() if rows}
+    labelled = labels.usable(rt.book.labelled_rows())
     return Seen(
         now=now,
         judged=judged,
@@ -44,11 +48,22 @@ def seen_now(rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, no
 
 
 def decide_next(
-    rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, *, now: datetime, judged: bool, window_rows: int
+    rt: Runtime,
+    memory: RetrainMemory,
+    detector: DetectorMemory,
+    labels: LabelMemory,
+    *,
+    now: datetime,
+    judged: bool,
+    window_rows: int,
 ) -> tuple[RetrainMemory, Decided]:
     """Count the batch and decide; a decision to retrain is remembered as pending until the attempt is made."""
-    seen = seen_now(rt, memory, detector, now=now, judged=judged)
+    seen = seen_now(rt, memory, detector, labels, now=now, judged=judged)
     policy = observe(memory.policy, seen)
     decided = decide(policy, seen, policy_rule(rt.config, window_rows))
+    held = labels.trust.of(Standing.HELD)
+    if held and decided.decision in (Decision.IDLE, Decision.WAIT_LABELS):
+        asked = f"labels of {len(held)} windows are held: `monitor labels held {rt.name}`"
+        decided = replace(decided, decision=Decision.ASK_LABELS, reason=f"{asked}; {decided.reason}")
     pending = decided.trigger if decided.decision is Decision.RETRAIN else None
     return replace(memory, policy=policy, pending=pending), decided

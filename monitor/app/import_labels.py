@@ -8,7 +8,8 @@ from typing import Any
 
 from monitor.app.champion import ensure_champion
 from monitor.app.intake import enter_labels
-from monitor.app.join_labels import restate_windows, stage_delivery
+from monitor.app.join_labels import stage_delivery
+from monitor.app.restate import restate_windows
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Progress

@@ -39,6 +39,7 @@ from monitor.stats.label_shift_em import Shares
 from monitor.stats.losses import absolute_error, log_loss
 from monitor.stats.moments import Moments
 from monitor.stats.performance import Estimate, higher_is_better, metric_interval
+from monitor.stats.skill import absolute_error_at_random, class_spread, log_loss_at_random, skill, value_spread
 
 NO_FIT = 0.001  # p-value below which the scores do not fit the estimated class shares
 _MOVED = 0.01  # p-value below which the shares have moved
@@ -66,10 +67,27 @@ class LabelsSeen:
 
 @dataclass(frozen=True, slots=True)
 class WindowMeasured:
-    """The labelled rows of one window: the user's metric, and the loss that models are compared by."""
+    """The labelled rows of one window: the user's metric, and the loss that models are compared by.
+
+    `at_random`: what that loss would be if the same labels were dealt out to the rows at random; `spread`: how much
+    these labels differ.
+    """
 
     estimate: Estimate
     loss: Moments
+    at_random: float
+    spread: float
+
+    @property
+    def skill(self) -> float:
+        return skill(self.loss.mean, self.at_random)
+
+    @property
+    def skill_error(self) -> float:
+        """Standard error of the skill, by that of the mean loss; infinite for a single row."""
+        if self.loss.n < 2 or not self.at_random > 0:  # noqa: PLR2004 - a variance needs two rows
+            return math.inf
+        return math.sqrt(_variance(self.loss) / self.loss.n) / self.at_random
 
     @property
     def shown(self) -> dict[str, float | None]:
@@ -197,11 +215,12 @@ def measure_window(
     target: npt.NDArray[Any]
     if classes:
         target = class_codes(labels.column("label").to_pylist(), classes)
-        losses = log_loss(seen, target)
+        losses, at_random, spread = log_loss(seen, target), log_loss_at_random(seen, target), class_spread(target)
     else:
         target = labels.column("label").to_numpy()
-        losses = absolute_error(seen, target)
-    return WindowMeasured(metric_interval(config.metric, seen, target), Moments.of(losses))
+        losses, spread = absolute_error(seen, target), value_spread(target)
+        at_random = absolute_error_at_random(seen, target)
+    return WindowMeasured(metric_interval(config.metric, seen, target), Moments.of(losses), at_random, spread)
 
 
 def judge_window(

@@ -235,6 +235,10 @@ class LabelBook(Protocol):
         """Number of label rows applied to this batch; grows with every join that touched it."""
         ...
 
+    def revisions(self) -> Mapping[str, int]:
+        """Revision of every collected batch that has labels."""
+        ...
+
     def labels(self, batch: str) -> pa.Table:
         """`id, label` of the batch's labelled rows, in the order of the batch's rows."""
         ...

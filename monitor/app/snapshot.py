@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from monitor.app.label_memory import LabelMemory
 from monitor.app.runtime import Runtime
 from monitor.domain.schema import Schema
 from monitor.domain.score_columns import PREFIXES
@@ -41,7 +42,7 @@ def take_first_snapshot(rt: Runtime, file: Path) -> Snapshot:
 
 
 def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snapshot:
-    """Write the training file's rows and all collected ones with a label, by window.
+    """Write the training file's rows and all collected ones with a label that is not held or rejected, by window.
 
     `fitted` names the origins that the champion was trained on. A batch counts as fitted as a whole, also when some of
     its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is not.
@@ -49,11 +50,10 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snap
     label = rt.schema.label.name if rt.schema.label else ""
     parts = _training_part(rt, fitted)
     collected: dict[str, int] = {}
-    for batch, count in rt.book.labelled_rows().items():
-        if count:
-            rows = _labelled(rt, batch, label)
-            collected[batch] = rows.num_rows
-            parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
+    for batch in LabelMemory.load(rt.store, rt.name).usable(rt.book.labelled_rows()):
+        rows = _labelled(rt, batch, label)
+        collected[batch] = rows.num_rows
+        parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
     return replace(_write(file, parts, collected), unseen=_unseen(collected, fitted))
 
 

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.batch import DeliveryKind, DeliveryState, aware
+from monitor.domain.label_trust import Standing
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias, Manifest
 
@@ -70,6 +72,21 @@ class PerformanceStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsStatus:
+    """How labels come in. `reachable`: share of a window's rows that have one in the end, nearly all of them when
+    `settled_batches` have come after it; `to_come`: labels still to be expected, most of them by `by`. None: not known
+    yet. `held_windows` and `held_rows` wait for somebody to say whether their labels are right.
+    """
+
+    reachable: float | None = None
+    settled_batches: int | None = None
+    to_come: float | None = None
+    by: datetime | None = None
+    held_windows: int = 0
+    held_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
     version: int
     origin: str
@@ -104,6 +121,7 @@ class DeploymentStatus:
     labels_waiting: int
     unlabelled_batches: int
     unlabelled_rows: int
+    labels: LabelsStatus
     last: LastBatch | None
     performance: PerformanceStatus
     model: ModelStatus | None
@@ -135,6 +153,7 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         labels_waiting=_waiting(store, name, DeliveryKind.LABELS),
         unlabelled_batches=len(unlabelled),
         unlabelled_rows=sum(round(r["rows"] * (1 - r["performance"]["labels_coverage"])) for r in unlabelled),
+        labels=_labels(LabelMemory.load(store, name), records),
         last=_last(store, records, deployment, now) if records else None,
         performance=_performance(records, deployment, manifest),
         model=_model(manifest, now) if manifest else None,
@@ -213,9 +232,31 @@ def _performance(
     )
 
 
+def _labels(memory: LabelMemory, records: Sequence[Mapping[str, Any]]) -> LabelsStatus:
+    curve, held = memory.arrivals.curve, memory.trust.of(Standing.HELD)
+    settled = curve.settled
+    by = None
+    if settled is not None and len(records) > 1:
+        ends = sorted(datetime.fromisoformat(record["window_end"]) for record in records)
+        by = ends[-1] + settled * (ends[-1] - ends[0]) / (len(ends) - 1)
+    return LabelsStatus(
+        reachable=None if settled is None else curve.reachable,
+        settled_batches=settled,
+        to_come=memory.arrivals.to_come,
+        by=by,
+        held_windows=len(held),
+        held_rows=sum(doubt.rows for doubt in held),
+    )
+
+
 def newest_matured(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The last of `records` whose realised performance is known."""
-    return next((r for r in reversed(records) if r["performance"].get("realised") is not None), None)
+    """The last of `records` with enough labels, and such as nobody doubts."""
+    return next((r for r in reversed(records) if _is_known(r["performance"])), None)
+
+
+def _is_known(performance: Mapping[str, Any]) -> bool:
+    """Whether this is what the model really reached."""
+    return bool(performance["matured"]) and performance["labels"] in (None, Standing.RELEASED)
 
 
 def newest_judged(records: Sequence[Mapping[str, Any]], channel: Channel) -> Mapping[str, Any] | None:
@@ -252,8 +293,7 @@ def _unlabelled(records: Sequence[Mapping[str, Any]], deployment: Deployment) ->
     """Scored batches whose labels may still come; without a source of labels none will."""
     if deployment.labels is None:
         return []
-    enough = deployment.labels.matured_at
-    return [r for r in records if r["model_version"] is not None and r["performance"]["labels_coverage"] < enough]
+    return [r for r in records if r["model_version"] is not None and not r["performance"]["matured"]]
 
 
 def _attempt(store: Store, name: str) -> AttemptStatus | None:

@@ -28,7 +28,9 @@ app = typer.Typer(
 )
 
 models_app = typer.Typer(help="Versions of a deployed model: look, add, promote, go back.", no_args_is_help=True)
-labels_app = typer.Typer(help="Labels from outside the watched folder.", no_args_is_help=True)
+labels_app = typer.Typer(
+    help="Labels: take in a file by hand, and decide about those that are held.", no_args_is_help=True
+)
 
 _UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h: none of the documented outcomes
 
@@ -62,6 +64,9 @@ command(app)(look.status)
 command(app)(look.history)
 command(app)(look.report)
 command(labels_app, "import")(labels.import_)
+command(labels_app)(labels.held)
+command(labels_app)(labels.release)
+command(labels_app)(labels.reject)
 app.add_typer(labels_app, name="labels")
 command(models_app, "list")(models.list_)
 command(models_app)(models.show)

@@ -24,6 +24,8 @@ _STYLE = {
     "reject": "red",
     "retrain": "bold cyan",
     "escalate": "bold red",
+    "ask_labels": "bold red",
+    "held": "bold red",
 }
 SMALLEST_PLAIN = 1e-3  # smaller numbers are written with an exponent, …
 _FEW_DIGITS, _LARGEST_PLAIN = 100, 1e5  # … and larger ones with less precision

@@ -34,7 +34,7 @@ def status_block(status: DeploymentStatus) -> RenderableType:
         table.add_row("alarms", _alarms(status.last, status.false_alarms))
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
     table.add_row("model", _model(status))
-    table.add_row("unlabelled", _unlabelled(status))
+    table.add_row("labels", _labels(status))
     if status.last_attempt is not None:
         table.add_row("last attempt", _attempt(status))
     table.add_row("next", _next(status))
@@ -162,6 +162,19 @@ def _model(status: DeploymentStatus) -> Text:
     text = Text(f"version {model.version}", style="bold")
     text.append(f"  {model.origin}, {output.ago(model.age)}, {output.count(model.rows, 'row')}", style="not bold")
     return text.append(f" ({model.candidate})", style="not bold dim")
+
+
+def _labels(status: DeploymentStatus) -> Text:
+    labels, text = status.labels, Text(_unlabelled(status))
+    if labels.reachable is not None and labels.settled_batches is not None:
+        after = "with the next batch" if labels.settled_batches <= 1 else f"within {labels.settled_batches} batches"
+        text.append(f"\nusually {output.percent(labels.reachable)} of the rows get one, {after}", style="dim")
+        if labels.to_come and labels.by is not None and (rows := round(labels.to_come)):
+            text.append(f"; about {rows:,} to come, most by {output.moment(labels.by)}", style="dim")
+    if labels.held_windows:
+        held = f"{output.count(labels.held_windows, 'window')}, {output.count(labels.held_rows, 'row')}"
+        text.append(f"\nheld: {held}; are they right? `monitor labels held {status.deployment}`", style="bold red")
+    return text
 
 
 def _unlabelled(status: DeploymentStatus) -> str:

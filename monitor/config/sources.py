@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from monitor.config.values import Duration, Part
+from monitor.config.values import Batches, Duration, Part
 from monitor.domain.schema import Kind, Label, LabelKind, Schema
 
 
@@ -45,6 +45,7 @@ class LabelsConfig(Part):
     path: str
     delay: Duration = timedelta(0)
     matured_at: float = Field(default=0.8, gt=0, le=1)
+    hold: Batches = 10  # windows whose labels are held, running, before a change is believed; 0 holds none
     available_at: str | None = None  # column with the moment at which a label was known
     settle: Duration = timedelta(seconds=2)
 

@@ -30,6 +30,7 @@ class Decision(StrEnum):
     WAIT_BUDGET = "wait_budget"  # this week's attempts are used up
     WATCH = "watch"  # drift on a channel that may not cause a retrain
     RETRAIN = "retrain"
+    ASK_LABELS = "ask_labels"  # labels are held until a human says whether they are right
     ESCALATE = "escalate"  # retraining does not help: a human is needed
     OFF = "off"  # an attempt would be due, but retraining is switched off
 

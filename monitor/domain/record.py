@@ -13,13 +13,18 @@ from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """Of one window, in the deployment's metric. `labels_coverage` is the share of its rows with a label."""
+    """Of one window, in the deployment's metric. `labels_coverage` is the share of its rows with a label.
+
+    `matured`: these are enough of them to judge it. `labels`: held, released or rejected, when they were doubted.
+    """
 
     realised: float | None = None
     estimated: float | None = None
     low: float | None = None
     high: float | None = None
     labels_coverage: float = 0.0
+    matured: bool = False
+    labels: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

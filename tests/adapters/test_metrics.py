@@ -73,6 +73,7 @@ def everything(store: SqlStore) -> StoreCollector:
     stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), drifting(1, {"price": 0.2}))
     stored.put_attempt(store, stored.FIRST, "reject")
     put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
+    stored.put_arrivals(store, batches=10)
     return exporting(store, "ks")
 
 

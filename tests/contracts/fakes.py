@@ -341,6 +341,9 @@ class FakeLabelBook:
         self._collected.ids(batch)
         return self._revision.get(batch, 0)
 
+    def revisions(self) -> Mapping[str, int]:
+        return {batch: self._revision.get(batch, 0) for batch in self._collected.batches() if self.coverage(batch)}
+
     def labels(self, batch: str) -> pa.Table:
         ids = [row for row in self._collected.ids(batch).to_pylist() if row in self._joined]
         kind = self._type or pa.string()

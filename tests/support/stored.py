@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.adapters.store.sql_store import SqlStore
+from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import Window
 from monitor.domain.record import BatchRecord, ClassShare, Performance
@@ -79,7 +80,9 @@ def seen(channel: Channel, verdict: Verdict, *columns: ColumnFinding, reason: st
 
 
 def matured(value: float, coverage: float = 1.0) -> Performance:
-    return Performance(realised=value, low=value - 0.05, high=value + 0.05, labels_coverage=coverage)
+    return Performance(
+        realised=value, low=value - 0.05, high=value + 0.05, labels_coverage=coverage, matured=coverage >= 0.8
+    )
 
 
 def manifest(version: int = 1, *, deployment: str = "prices", **changes: Any) -> Manifest:
@@ -109,6 +112,16 @@ def put(store: SqlStore, *records: BatchRecord) -> None:
     with store.transaction() as tx:
         for one in records:
             tx.put_record(one.deployment, one.batch, one.to_dict())
+
+
+def put_arrivals(store: SqlStore, *, batches: int, deployment: str = "prices", rows: int = 100) -> None:
+    """As many batches have come, and the labels of each with the next one."""
+    memory = LabelMemory()
+    names = [f"day_{k:03d}" for k in range(batches)]
+    for k, name in enumerate(names):
+        memory = memory.observed(names[: k + 1], dict.fromkeys(names[:k], rows), name, rows)
+    with store.transaction() as tx:
+        memory.save(tx, deployment)
 
 
 def put_champion(store: SqlStore, new: Manifest, *, at: datetime = FIRST, reason: str = "first model") -> None:
