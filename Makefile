@@ -1,5 +1,5 @@
 # `make help` lists the targets. Everything is set up in .venv on first use; nothing else on the machine is touched,
-# except by `make test`, which installs Prometheus and PostgreSQL when it runs as root on Debian.
+# except by `make test`, which installs Prometheus, Alertmanager and PostgreSQL when it runs as root on Debian.
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.project import Project
-from tests.system.test_daemon import OFF, Running, recorded, until
+from tests.support.running import Running, until
+from tests.support.servers import get, prometheus_of
+from tests.system.test_daemon import OFF, recorded
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return str(answer.read().decode())
-
-
-def answers(url: str) -> bool:
-    try:
-        get(url)
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -52,36 +35,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def query(prometheus: Path, daemon: str, tmp_path: Path) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
     """Ask a Prometheus that scrapes the daemon every second."""
-    scrape = {
-        "job_name": "monitor",
-        "scrape_interval": "1s",
-        "static_configs": [{"targets": [daemon.removeprefix("http://")]}],
-    }
-    config = tmp_path / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [
-        str(prometheus),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-        f"--web.listen-address={address}",
-    ]
-    with (tmp_path / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        until(lambda: process.poll() is not None or answers(f"http://{address}/-/ready"))
-
-        def ask(expression: str) -> list[dict[str, Any]]:
-            body = json.loads(get(f"http://{address}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"))
-            result: list[dict[str, Any]] = body["data"]["result"]
-            return result
-
-        yield ask
-    finally:
-        process.terminate()
-        process.wait()
+    with prometheus_of(prometheus, tmp_path, daemon.removeprefix("http://")) as scraping:
+        yield scraping.query
 
 
 def test_the_metrics_are_well_formed(daemon, promtool):
