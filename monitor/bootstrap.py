@@ -19,6 +19,7 @@ from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource, read_table
+from monitor.adapters.inbox import BatchesWithInbox, WithInbox, batch_inbox, label_inbox
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
@@ -31,17 +32,19 @@ from monitor.app import champion
 from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
-from monitor.app.daemon import Daemon
+from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
-from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
+from monitor.app.ports import BatchSource, CollectedData, LabelBook, LabelSource, Log, Scorer, Store
+from monitor.app.push import Inbox, Push, Pushed
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
 from monitor.config.reading import load_deployments, load_settings
 from monitor.config.settings import Settings
+from monitor.domain.batch import DeliveryKind
 from monitor.domain.label_trust import Doubt
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
@@ -50,7 +53,8 @@ from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
-_PATIENCE = timedelta(minutes=1)
+_PATIENCE = timedelta(minutes=1)  # of a command with a pass that is at work
+_PATIENCE_OF_HTTP = timedelta(seconds=2)  # who calls can call again; a thread that waits answers nobody else
 
 
 def now_utc() -> datetime:
@@ -61,11 +65,15 @@ class Application:
     """The whole of it: what the command line and the HTTP server work with. Close it when done."""
 
     def __init__(self, settings: Settings, deployments: Mapping[str, Deployment], store: Store, log: Log) -> None:
+        self.patience = _PATIENCE
         self.settings, self.deployments, self.store, self.log = settings, dict(deployments), store, log
         self._leases = Leases(store, owner=own_identity(), length=settings.lease, clock=now_utc, log=log)
+        self._pushes: dict[str, Push] = {}
         self._runtimes = {name: self._runtime(config) for name, config in self.deployments.items()}
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._reports_due: list[Future[None]] = []
+        self._at_attempt: set[str] = set()
+        self._attempts = ThreadPoolExecutor(settings.workers, thread_name_prefix="attempts")
         self.daemon: Daemon | None = None
 
     def __enter__(self) -> Self:
@@ -112,57 +120,83 @@ class Application:
         """
         runtimes = {name: self._runtimes[name] for name in names or self._runtimes}
         wake_ups = WakeUps(self.settings.workers)
+        self.patience = _PATIENCE_OF_HTTP
         self.daemon = Daemon(
             runtimes, wake_ups, leases=self._leases, drain=self.settings.drain, clock=now_utc, log=self.log
         )
         drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
-        if not drained:
+        self._attempts.shutdown(wait=False, cancel_futures=True)
+        if not drained or self._at_attempt:
             os._exit(0)
 
     def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
-        """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for a minute."""
+        """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for too long."""
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return retrain(runtime, Trigger.OPERATOR, progress, dry_run=dry_run).to_dict()
+
+    def begin_retrain(self, name: str, *, dry_run: bool) -> Future[dict[str, Any]]:
+        """The same beside the caller; given up when the daemon stops. What came of it is in the journal, too."""
+
+        def progress(share: float, what: str) -> None:
+            if self.daemon is not None and self.daemon.stopping:
+                raise Stopping("the process is stopping")
+            self.log.info("retrain_progress", deployment=name, share=round(share, 3), what=what)
+
+        def attempt() -> dict[str, Any]:
+            self._at_attempt.add(name)
+            try:
+                return self.retrain(name, dry_run=dry_run, progress=progress)
+            except MonitorError as exc:
+                self.log.warning("retrain_given_up", deployment=name, error=str(exc))
+                raise
+            finally:
+                self._at_attempt.discard(name)
+
+        return self._attempts.submit(attempt)
+
+    def push(self, name: str, kind: DeliveryKind, id_: str, suffix: str, content: bytes) -> Pushed:
+        """Take in a batch or labels; they are worked on by the next pass."""
+        return self._pushes[name].take(kind, id_, suffix, content, now=now_utc())
 
     def import_labels(self, name: str, file: Path, progress: Progress) -> dict[str, Any]:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return import_labels(runtime, file, progress)
 
     def add_model(self, name: str, weights: Path | None, *, code: Path | None, held_out: str | None) -> Manifest:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return add_model(runtime, weights, code=code, held_out=held_out)
 
     def promote(self, name: str, version: int, reason: str) -> AliasMove:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return champion.promote(runtime, version, reason)
 
     def rollback(self, name: str, reason: str) -> AliasMove:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return champion.rollback(runtime, reason)
 
     def acknowledge(self, name: str, channel: Channel | None, reason: str) -> tuple[Acknowledged, ...]:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return acknowledge(runtime, channel, reason)
 
     def release_labels(self, name: str, batches: Sequence[str], reason: str) -> tuple[Doubt, ...]:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return release_labels(runtime, batches, reason)
 
     def reject_labels(self, name: str, batches: Sequence[str], reason: str) -> tuple[Doubt, ...]:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return reject_labels(runtime, batches, reason)
 
     def report(self, name: str, batch: str) -> Report:
         runtime = self._runtimes[name]
-        with runtime.working(_PATIENCE):
+        with runtime.working(self.patience):
             return report_batch(runtime, batch)
 
     def close(self) -> None:
@@ -192,11 +226,28 @@ class Application:
         else:
             self.log.info("report_written", deployment=name, batch=batch, file=str(report.file))
 
+    def _sources(self, config: Deployment) -> tuple[BatchSource, LabelSource | None]:
+        """What is configured, and beside it what is pushed."""
+        schema, project = config.schema_value, self.settings.project
+        pushed = self.settings.data / "inbox" / config.name
+        batches = config.batches
+        inbox = batch_inbox(pushed / "batches", project, batches, schema)
+        inboxes: dict[DeliveryKind, Inbox] = {DeliveryKind.BATCH: inbox}
+        source = FileBatchSource(batches.path, batches, schema, project) if batches.path else None
+        labels: WithInbox[LabelSource] | None = None
+        if config.labels is not None:
+            label_files = label_inbox(pushed / "labels", project, config.labels, schema)
+            inboxes[DeliveryKind.LABELS] = label_files
+            path = config.labels.path
+            labels = WithInbox(label_files, FileLabelSource(path, config.labels, schema, project) if path else None)
+        self._pushes[config.name] = Push(deployment=config.name, store=self.store, inboxes=inboxes, log=self.log)
+        return BatchesWithInbox(inbox, source), labels
+
     def _runtime(self, config: Deployment) -> Runtime:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
         schema, data = config.schema_value, self.settings.data_folder
         project = self.settings.project
-        labels = FileLabelSource(config.labels, schema, project) if config.labels else None
+        batches, labels = self._sources(config)
         scorer: Scorer = ColumnScorer(schema)
         if config.model.code is not None:
             scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
@@ -211,7 +262,7 @@ class Application:
         def open_labels(file: Path) -> LabelSource:
             if config.labels is None:
                 raise ConfigError(f"{config.name}: the deployment has no `labels` section")
-            return FileLabelSource(config.labels.model_copy(update={"path": str(file.resolve())}), schema, project)
+            return FileLabelSource(str(file.resolve()), config.labels, schema, project)
 
         def read_labelled(path: str) -> pa.Table:
             validated = read_table(path if "://" in path else self.settings.path(path), schema, require_label=True)
@@ -231,7 +282,7 @@ class Application:
             settings=self.settings,
             schema=schema,
             store=self.store,
-            batches=FileBatchSource(config.batches, schema, project),
+            batches=batches,
             labels=labels,
             open_labels=open_labels,
             read_labelled=read_labelled,

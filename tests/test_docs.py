@@ -50,9 +50,14 @@ def written(value: Any) -> str:
         return f"`{duration(value)}`"
     if isinstance(value, list):
         return f"`[{', '.join(value)}]`"
-    if isinstance(value, int) and value >= 1024**3 and value % 1024**3 == 0:
-        return f"`{value // 1024**3}GiB`"
+    if isinstance(value, int) and value >= 1024**2:
+        return f"`{size(value)}`"
     return f"`{value}`"
+
+
+def size(count: int) -> str:
+    unit, factor = next((u, f) for u, f in (("GiB", 1024**3), ("MiB", 1024**2), ("", 1)) if count % f == 0)
+    return f"{count // factor}{unit}"
 
 
 def duration(span: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""Decode a file into a raw table: Parquet, CSV, JSON Lines, told apart by suffix. Nothing is judged here yet.
+"""Decode a file into a raw table: Parquet, Arrow, CSV, JSON Lines, told apart by suffix. Nothing is judged here yet.
 
 Rows that cannot even be taken apart are set aside one by one; a file that cannot is a DataError.
 """
@@ -27,10 +27,12 @@ from pyarrow import csv as arrow_csv
 from monitor.domain.quarantine import FileReason, RowReason
 from monitor.errors import DataError
 
-PARQUET, CSV, JSON_LINES = (".parquet",), (".csv", ".csv.gz"), (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-SUFFIXES = (*PARQUET, *CSV, *JSON_LINES)
+PARQUET, ARROW = (".parquet",), (".arrow", ".feather")
+CSV, JSON_LINES = (".csv", ".csv.gz"), (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+SUFFIXES = (*PARQUET, *ARROW, *CSV, *JSON_LINES)
 
 _MAGIC = b"PAR1"
+_ARROW_MAGIC = b"ARROW1"  # of an IPC file; a stream has none
 _SMALLEST_PARQUET = 12  # bytes: magic, footer length, magic
 _UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _FIRST_DAY, _LAST_DAY = (d.toordinal() - date(1970, 1, 1).toordinal() for d in (date.min, date.max))
@@ -91,6 +93,8 @@ def read_raw(content: bytes, file: str, *, scalars: Sequence[str], arrays: Seque
         raise refused(FileReason.EMPTY_FILE, "", file)
     if suffix in PARQUET:
         return _read_parquet(content, file, [*scalars, *arrays])
+    if suffix in ARROW:
+        return _read_arrow(content, file, [*scalars, *arrays])
     if suffix in CSV:
         return _read_csv(content, file, [*scalars, *arrays])
     return _read_json_lines(content, file, scalars, arrays)
@@ -160,6 +164,30 @@ def _read_parquet(content: bytes, file: str, wanted: Sequence[str]) -> RawTable:
         numbers=np.arange(1, frame.height + 1),
         typed=True,
         contents=lambda positions: _rows_as_json(decoded(None), positions),
+    )
+
+
+def _read_arrow(content: bytes, file: str, wanted: Sequence[str]) -> RawTable:
+    """An IPC file or stream, uncompressed or not. Every offset is checked: a wrong one would take the process down."""
+    whole = content.startswith(_ARROW_MAGIC)
+    if whole and not content.endswith(_ARROW_MAGIC):
+        raise refused(FileReason.TRUNCATED, f" Arrow: {len(content)} bytes and no footer; deliver the file again", file)
+    try:
+        table = (pa.ipc.open_file if whole else pa.ipc.open_stream)(pa.BufferReader(content)).read_all()
+        table.validate(full=True)
+        twice = next((name for name in table.column_names if table.column_names.count(name) > 1), None)
+        frame = pl.DataFrame() if twice else pl.DataFrame(pl.from_arrow(table))
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as exc:
+        raise refused(FileReason.DAMAGED, f" as Arrow: {_first_line(exc)}", file) from exc
+    if twice is not None:
+        raise refused(FileReason.DUPLICATE_COLUMN, "", file, column=twice)
+    return RawTable(
+        file=file,
+        frame=frame.select([name for name in table.column_names if name in set(wanted)]),
+        columns=tuple(table.column_names),
+        numbers=np.arange(1, table.num_rows + 1),
+        typed=True,
+        contents=lambda positions: _rows_as_json(frame, positions),
     )
 
 

@@ -37,8 +37,8 @@ def utc_now() -> datetime:
 class FileBatchSource:
     """Batches, one per file. `clock` only keeps timestamps in the future out of `window`."""
 
-    def __init__(self, config: BatchesConfig, schema: Schema, project: Path, clock: Clock = utc_now) -> None:
-        self._files = _Files(config.path, project, settle=config.settle, timezone=schema.timezone, key="batches.path")
+    def __init__(self, path: str, config: BatchesConfig, schema: Schema, project: Path, clock: Clock = utc_now) -> None:
+        self._files = _Files(path, project, settle=config.settle, timezone=schema.timezone, key="batches.path")
         self._schema = schema
         self._future = config.future
         self._clock = clock
@@ -68,16 +68,20 @@ class FileBatchSource:
             window = self._files.promised(delivery)
         except (ValueError, OverflowError) as exc:
             raise refused(FileReason.IMPOSSIBLE_DATE, f": {exc}", delivery.locator) from exc
-        return validate_rows(content, delivery.locator, self._schema, window=window, latest=now + self._future)
+        return self.judge(content, delivery.locator, now=now, window=window)
+
+    def judge(self, content: bytes, file: str, *, now: datetime, window: Window | None = None) -> Validated:
+        """Read and judge content that may lie nowhere yet. Raises DataError."""
+        return validate_rows(content, file, self._schema, window=window, latest=now + self._future)
 
 
 class FileLabelSource:
     """Labels, as many files as there come."""
 
-    def __init__(self, config: LabelsConfig, schema: Schema, project: Path) -> None:
+    def __init__(self, path: str, config: LabelsConfig, schema: Schema, project: Path) -> None:
         if schema.id is None or schema.label is None:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
-        self._files = _Files(config.path, project, settle=config.settle, timezone=schema.timezone, key="labels.path")
+        self._files = _Files(path, project, settle=config.settle, timezone=schema.timezone, key="labels.path")
         self._columns = LabelColumns(
             id=schema.id, label=schema.label, available_at=config.available_at, timezone=schema.timezone
         )
@@ -92,7 +96,11 @@ class FileLabelSource:
         return self._files.fingerprint(delivery)
 
     def read(self, delivery: Delivery, *, now: datetime) -> Validated:
-        return validate_labels(self._files.content(delivery), delivery.locator, self._columns)
+        return self.judge(self._files.content(delivery), delivery.locator, now=now)
+
+    def judge(self, content: bytes, file: str, *, now: datetime) -> Validated:
+        """Read and judge content that may lie nowhere yet. Raises DataError."""
+        return validate_labels(content, file, self._columns)
 
 
 def read_table(path: Path | str, schema: Schema, *, require_label: bool) -> Validated:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import acknowledge, compare, labels, look, models, operate, rules, setup
+from monitor.cli import acknowledge, compare, labels, look, models, operate, rules, setup, tokens
 from monitor.cli.command import ConfigOption, DebugOption, JsonOption, command, session_of, share
 from monitor.cli.session import Session
 from monitor.errors import MonitorError
@@ -31,6 +31,8 @@ models_app = typer.Typer(help="Versions of a deployed model: look, add, promote,
 labels_app = typer.Typer(
     help="Labels: take in a file by hand, and decide about those that are held.", no_args_is_help=True
 )
+
+token_app = typer.Typer(help="Who may call the daemon over HTTP.", no_args_is_help=True)
 
 _UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h: none of the documented outcomes
 
@@ -75,6 +77,8 @@ command(models_app)(models.promote)
 command(models_app)(models.rollback)
 app.add_typer(models_app, name="models")
 command(app)(compare.compare)
+command(token_app)(tokens.new)
+app.add_typer(token_app, name="token")
 command(app)(setup.check_config)
 command(app)(rules.rules)
 command(app)(setup.init)

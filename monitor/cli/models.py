@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.app.versions import aliases_of, plain_move
 from monitor.cli import output
 from monitor.cli.arguments import Name, NameThen, Reason
 from monitor.cli.session import Session, pick, pick_with
@@ -27,7 +27,7 @@ def list_(session: Session, name: Name = None) -> None:
     with session.application() as app:
         chosen = pick(app.deployments, name)
         manifests = app.store.manifests(chosen)
-        aliases = _aliases(app, chosen)
+        aliases = aliases_of(app.store, chosen)
         metric = app.deployments[chosen].performance.metric
     if session.json:
         output.emit([{**m.to_dict(), "aliases": aliases.get(m.version, [])} for m in manifests])
@@ -44,12 +44,12 @@ def show(session: Session, first: NameThen, second: Version = None) -> None:
     """Show all that is recorded about a version: data, code, parameters, metrics, files."""
     with session.application() as app:
         name, manifest = _version(app, first, second)
-        aliases = _aliases(app, name).get(manifest.version, [])
+        aliases = aliases_of(app.store, name).get(manifest.version, [])
         moves = [
             m for m in app.store.alias_history(name, Alias.CHAMPION) if manifest.version in (m.version, m.previous)
         ]
     if session.json:
-        output.emit({**manifest.to_dict(), "aliases": aliases, "moves": [_move(move) for move in moves]})
+        output.emit({**manifest.to_dict(), "aliases": aliases, "moves": [plain_move(move) for move in moves]})
         return
     from monitor.cli.models_view import version_page
 
@@ -82,7 +82,7 @@ def add(
             name, folder = pick_with(app.deployments, first, second)
             weights = Path(folder)
         manifest = app.add_model(name, weights, code=code, held_out=held_out)
-        aliases = _aliases(app, name).get(manifest.version, [])
+        aliases = aliases_of(app.store, name).get(manifest.version, [])
     if session.json:
         output.emit({**manifest.to_dict(), "aliases": aliases})
         return
@@ -109,7 +109,7 @@ def rollback(session: Session, name: Name = None, reason: Reason = "by hand") ->
 
 def _moved(session: Session, name: str, move: AliasMove) -> None:
     if session.json:
-        output.emit({"deployment": name, **_move(move)})
+        output.emit({"deployment": name, **plain_move(move)})
         return
     before = "" if move.previous is None else f", before that version {move.previous}"
     output.stdout().print(f"{name}: the {move.alias.value} is version {move.version}{before}")
@@ -122,22 +122,3 @@ def _version(app: Application, first: str, second: str | None) -> tuple[str, Man
     if manifest is None:
         raise ConfigError(f"{name}: no version {text!r}; known are {', '.join(manifests) or 'none'}")
     return name, manifest
-
-
-def _aliases(app: Application, name: str) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for alias in Alias:
-        version = app.store.alias(name, alias)
-        if version is not None:
-            found.setdefault(version, []).append(alias.value)
-    return found
-
-
-def _move(move: AliasMove) -> Mapping[str, Any]:
-    return {
-        "alias": move.alias.value,
-        "version": move.version,
-        "previous": move.previous,
-        "at": move.at.isoformat(),
-        "reason": move.reason,
-    }

@@ -64,10 +64,11 @@ def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
         yield f"{deployment.name}: model.code {settings.path(code)} is not there"
     if deployment.training is not None and _missing(settings, deployment.training.path):
         yield f"{deployment.name}: training.path {settings.path(deployment.training.path)} is not there"
-    if _missing(settings, deployment.batches.path):
+    if deployment.batches.path is not None and _missing(settings, deployment.batches.path):
         yield f"{deployment.name}: the folder of batches.path {deployment.batches.path} is not there"
-    if deployment.labels is not None and _missing(settings, deployment.labels.path):
-        yield f"{deployment.name}: the folder of labels.path {deployment.labels.path} is not there"
+    labels = deployment.labels
+    if labels is not None and labels.path is not None and _missing(settings, labels.path):
+        yield f"{deployment.name}: the folder of labels.path {labels.path} is not there"
 
 
 def _missing(settings: Settings, pattern: str) -> bool:

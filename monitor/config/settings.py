@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from monitor.config.values import Duration, Part
+from monitor.config.values import Duration, Part, Size
+
+
+class TokenConfig(Part):
+    """Who may call; only the hash is kept, so that nobody can take the token from the file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    role: Literal["read", "ingest", "operate"]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class HttpConfig(Part):
     bind: str = "127.0.0.1:8000"
+    tokens: list[TokenConfig] = Field(default=[])
+    max_body: Size = 64 * 1024**2  # of a batch or of labels that are pushed
+    requests_per_minute: int = Field(default=600, ge=1)  # of one token, or of one address without
+    timeout: Duration = timedelta(seconds=30)  # for a request's body to arrive
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [token.name for token in self.tokens]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"tokens: {twice!r} is there twice")
+        return self
 
 
 class LogConfig(Part):

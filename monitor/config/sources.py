@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -32,22 +32,38 @@ class SchemaConfig(Part):
         return Schema(**{**self.model_dump(exclude={"label"}), "label": label, "scores": scores})
 
 
+_Source = TypeVar("_Source", "BatchesConfig", "LabelsConfig")
+
+
+def _of_this_source(config: _Source) -> _Source:
+    """Every source has the keys it needs, and none that it would ignore."""
+    if config.source == "files" and config.path is None:
+        raise ValueError("source `files` needs `path`")
+    if config.source == "push" and config.path is not None:
+        raise ValueError("source `push` takes no `path`; files are `source: files`, and can be pushed as well")
+    return config
+
+
 class BatchesConfig(Part):
-    source: Literal["files"] = "files"
-    path: str
+    source: Literal["files", "push"] = "files"  # what is pushed over HTTP is taken whatever the source is
+    path: str | None = None
     settle: Duration = timedelta(seconds=2)  # a file that changed more recently may still be growing
     max_bad_share: float = Field(default=0.1, ge=0, le=1)  # more quarantined rows than this: the batch is bad data
     future: Duration = timedelta(hours=1)  # tolerated clock skew: later timestamps are quarantined
 
+    _complete = model_validator(mode="after")(_of_this_source)
+
 
 class LabelsConfig(Part):
-    source: Literal["files"] = "files"
-    path: str
+    source: Literal["files", "push"] = "files"
+    path: str | None = None
     delay: Duration = timedelta(0)
     matured_at: float = Field(default=0.8, gt=0, le=1)
     hold: Batches = 10  # windows whose labels are held, running, before a change is believed; 0 holds none
     available_at: str | None = None  # column with the moment at which a label was known
     settle: Duration = timedelta(seconds=2)
+
+    _complete = model_validator(mode="after")(_of_this_source)
 
 
 class ScheduleConfig(Part):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,10 +9,8 @@ from datetime import datetime
 from monitor.adapters.metrics import StoreCollector, registry_of
 from monitor.bootstrap import Application
 from monitor.errors import StoreError
-from monitor.web.http_app import create_http_app
+from monitor.web.http_app import add_api, create_http_app
 from monitor.web.server import HttpServer
-
-_TOKEN = "MONITOR_HTTP_TOKEN"  # a secret: from the environment, so that it is in no file under version control
 
 
 @contextmanager
@@ -33,8 +30,9 @@ def serve(app: Application) -> Iterator[str]:
             return str(exc)
         return None
 
-    token = os.environ.get(_TOKEN) or None
     registry = registry_of(StoreCollector(app.store, app.deployments, last_pass))
-    web = create_http_app(registry, not_ready, token=token)
-    with HttpServer(web, app.settings.http.bind, token=token) as server:
+    http = app.settings.http
+    web = create_http_app(registry, not_ready, http, app.log)
+    add_api(web, app)
+    with HttpServer(web, http) as server:
         yield server.url

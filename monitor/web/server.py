@@ -11,27 +11,30 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
+from monitor.config.settings import HttpConfig
 from monitor.errors import ConfigError
 
 _BACKLOG = 128
+_MOST_REQUESTS = 256  # open at the same time; more are answered 503
 _LAST_PORT = 65535
 _CLOSE_SECONDS = 2  # what an open request gets before its connection is cut
 
 
 class HttpServer:
-    """Serve `web` on `bind` (`host:port`, port 0 for any free one).
+    """Serve `web` on `config.bind` (`host:port`, port 0 for any free one).
 
     Raises ConfigError when the address is not one, is taken, or is public although requests need no token.
     """
 
-    def __init__(self, web: FastAPI, bind: str, *, token: str | None) -> None:
-        host, port = parse_bind(bind)
-        if token is None and not _is_loopback(host):
+    def __init__(self, web: FastAPI, config: HttpConfig) -> None:
+        host, port = parse_bind(config.bind)
+        if not config.tokens and not _is_loopback(host):
             raise ConfigError(
-                f"http.bind {bind!r} can be reached from other machines: set MONITOR_HTTP_TOKEN or bind to 127.0.0.1"
+                f"http.bind {config.bind!r} can be reached from other machines: make a token with `monitor token new` "
+                "and put it under `http.tokens`, or bind to 127.0.0.1"
             )
-        self._socket = _listen(host, port, bind)
-        config = uvicorn.Config(
+        self._socket = _listen(host, port, config.bind)
+        settings = uvicorn.Config(
             web,
             loop="asyncio",
             ws="none",
@@ -39,9 +42,10 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            limit_concurrency=_MOST_REQUESTS,
             timeout_graceful_shutdown=_CLOSE_SECONDS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )

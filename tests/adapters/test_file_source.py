@@ -40,7 +40,7 @@ def put(path: Path, content: bytes, modified: datetime = NOON) -> Path:
 
 
 def batches(project: Path, path: str = "in/*.parquet", schema: Schema = SCHEMA, **config: object) -> FileBatchSource:
-    return FileBatchSource(BatchesConfig(path=path, **config), schema, project)
+    return FileBatchSource(path, BatchesConfig(path=path, **config), schema, project)
 
 
 def test_deliveries_are_the_matching_files_sorted_with_what_is_known_of_them(tmp_path):
@@ -205,7 +205,7 @@ def test_a_file_that_vanished_is_a_source_error_naming_it(call, tmp_path):
 
 def test_labels_are_read_like_batches(tmp_path):
     put(tmp_path / "labels/l.csv", b"id,y\n1,1.0\n2,0\n2,1\n")
-    source = FileLabelSource(LabelsConfig(path="labels/*.csv"), SCHEMA, tmp_path)
+    source = FileLabelSource("labels/*.csv", LabelsConfig(path="labels/*.csv"), SCHEMA, tmp_path)
     (delivery,) = source.deliveries()
     assert delivery.name == "l"
     assert source.is_complete(delivery, now=NOON + timedelta(seconds=3))
@@ -217,7 +217,7 @@ def test_labels_are_read_like_batches(tmp_path):
 
 def test_labels_need_an_id_and_a_label(tmp_path):
     with pytest.raises(ConfigError, match="needs `id` and `label`"):
-        FileLabelSource(LabelsConfig(path="labels/*.csv"), Schema(features={"x": "numeric"}), tmp_path)
+        FileLabelSource("l/*.csv", LabelsConfig(path="l/*.csv"), Schema(features={"x": "numeric"}), tmp_path)
 
 
 def test_a_training_file_that_is_not_there_is_a_source_error(tmp_path):
@@ -239,7 +239,9 @@ from monitor.errors import SourceError
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 now = datetime.now(UTC)
-source = FileBatchSource(BatchesConfig(path=sys.argv[2]), Schema(features={"x": "numeric"}), Path(sys.argv[1]))
+source = FileBatchSource(
+    sys.argv[2], BatchesConfig(path=sys.argv[2]), Schema(features={"x": "numeric"}), Path(sys.argv[1])
+)
 try:
     deliveries = source.deliveries()
     source.fingerprint(deliveries[0])

@@ -133,7 +133,7 @@ def test_a_second_daemon_on_the_same_data_is_told_so(daemon: subprocess.Popen[st
     assert str(daemon.pid) in second.stderr
 
 
-@pytest.mark.parametrize(("bind", "message"), [("0.0.0.0:0", "MONITOR_HTTP_TOKEN"), ("here", "not HOST:PORT")])
+@pytest.mark.parametrize(("bind", "message"), [("0.0.0.0:0", "monitor token new"), ("here", "not HOST:PORT")])
 def test_an_address_that_must_not_be_served_stops_the_start(fresh: Project, bind: str, message: str):
     (fresh.config / "monitor.yaml").write_text(f"http: {{bind: '{bind}'}}\n")
     done = subprocess.run([*MONITOR, "-c", str(fresh.config), "run"], capture_output=True, check=False, text=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -11,13 +11,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.metrics import StoreCollector, registry_of
+from monitor.config.settings import HttpConfig
 from monitor.errors import ConfigError
 from monitor.web.http_app import create_http_app
 from monitor.web.server import HttpServer, parse_bind
+from monitor.web.tokens import hash_token
 from tests.support import stored
 
-ANY_PORT = "127.0.0.1:0"
+ANY_PORT = HttpConfig(bind="127.0.0.1:0")
+SECRET = "secret"
+PROTECTED = HttpConfig(bind="127.0.0.1:0", tokens=[{"name": "ops", "role": "read", "sha256": hash_token(SECRET)}])
+
+
+def page(registry: CollectorRegistry, config: HttpConfig = ANY_PORT, missing: Callable[[], str | None] = lambda: None):
+    return create_http_app(registry, missing, config, get_logger())
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def registry(tmp_path: Path) -> CollectorRegistry:
 
 @pytest.fixture
 def server(registry: CollectorRegistry) -> Iterator[HttpServer]:
-    with HttpServer(create_http_app(registry, lambda: None), ANY_PORT, token=None) as running:
+    with HttpServer(page(registry), ANY_PORT) as running:
         yield running
 
 
@@ -60,7 +69,7 @@ def test_scrapes_at_the_same_time_agree(server: HttpServer):
 
 def test_ready_says_what_is_missing(registry: CollectorRegistry):
     missing: list[str | None] = ["the store does not answer"]
-    with HttpServer(create_http_app(registry, lambda: missing[-1]), ANY_PORT, token=None) as server:
+    with HttpServer(page(registry, missing=lambda: missing[-1]), ANY_PORT) as server:
         not_ready = httpx.get(f"{server.url}/-/ready")
         assert (not_ready.status_code, not_ready.text) == (503, "not ready: the store does not answer\n")
         assert httpx.get(f"{server.url}/-/healthy").status_code == 200
@@ -70,7 +79,7 @@ def test_ready_says_what_is_missing(registry: CollectorRegistry):
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", "secret", "Basic secret", "Bearer", "Bearer sécret"])
 def test_with_a_token_metrics_are_for_those_who_have_it(registry: CollectorRegistry, authorization: str | None):
-    with HttpServer(create_http_app(registry, lambda: None, token="secret"), ANY_PORT, token="secret") as server:
+    with HttpServer(page(registry, PROTECTED), PROTECTED) as server:
         headers = {"Authorization": authorization.encode()} if authorization else {}
         refused = httpx.get(f"{server.url}/metrics", headers=headers)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -82,7 +91,7 @@ def test_with_a_token_metrics_are_for_those_who_have_it(registry: CollectorRegis
 
 def test_nothing_answers_after_close(registry: CollectorRegistry):
     before = threading.active_count()
-    server = HttpServer(create_http_app(registry, lambda: None), ANY_PORT, token=None)
+    server = HttpServer(page(registry), ANY_PORT)
     url = server.url
     with httpx.Client() as kept_alive:
         assert kept_alive.get(f"{url}/-/healthy").status_code == 200
@@ -95,20 +104,20 @@ def test_nothing_answers_after_close(registry: CollectorRegistry):
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8000", "example.org:8000"])
 def test_a_public_address_needs_a_token(registry: CollectorRegistry, bind: str):
-    with pytest.raises(ConfigError, match="MONITOR_HTTP_TOKEN"):
-        HttpServer(create_http_app(registry, lambda: None), bind, token=None)
+    with pytest.raises(ConfigError, match="monitor token new"):
+        HttpServer(page(registry), HttpConfig(bind=bind))
 
 
 def test_a_public_address_with_a_token_is_served(registry: CollectorRegistry):
-    web = create_http_app(registry, lambda: None, token="secret")
-    with HttpServer(web, "0.0.0.0:0", token="secret") as server:
+    public = PROTECTED.model_copy(update={"bind": "0.0.0.0:0"})
+    with HttpServer(page(registry, public), public) as server:
         assert server.url.startswith("http://0.0.0.0:")
 
 
 def test_a_taken_port_is_an_error_at_once(registry: CollectorRegistry, server: HttpServer):
     taken = server.url.removeprefix("http://")
     with pytest.raises(ConfigError, match=f"{taken}.*in use"):
-        HttpServer(create_http_app(registry, lambda: None), taken, token=None)
+        HttpServer(page(registry), HttpConfig(bind=taken))
 
 
 @pytest.mark.parametrize(

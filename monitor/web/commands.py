@@ -1,0 +1,79 @@
+"""`/api/v1/…` for who operates: close alarms, retrain, choose the champion. What `monitor` does on the command line."""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from typing import Annotated
+
+from fastapi import Body
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from monitor.app.versions import plain_move
+from monitor.domain.verdict import Channel
+from monitor.domain.version import Alias
+from monitor.web.answers import Answer, AttemptAnswer, ClosedAlarm, MoveAnswer
+from monitor.web.routing import App, Name, router
+from monitor.web.tokens import Role
+
+operate = router(Role.OPERATE)
+
+_WAIT_SECONDS = 5  # an attempt that fails at once is told at once; a training run is not waited for
+Reason = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$", description="Why; kept in the journal.")]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Acknowledge(_Command):
+    channel: Channel | None = Field(default=None, description="All that stand when left out.")
+    reason: Reason = "by hand"
+
+
+class Retrain(_Command):
+    dry_run: bool = Field(default=False, description="Train and compare, but promote nothing.")
+
+
+class Promote(_Command):
+    version: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
+        default=None, description="The candidate when left out: that approves it."
+    )
+    reason: Reason = "by hand"
+
+
+class Rollback(_Command):
+    reason: Reason = "by hand"
+
+
+@operate.post("/deployments/{name}/acknowledge", response_model=list[ClosedAlarm])
+def acknowledge(app: App, name: Name, command: Annotated[Acknowledge, Body()]) -> Answer:
+    """Close standing alarms; answers which were open."""
+    closed = app.acknowledge(name, command.channel, command.reason)
+    return Answer([one.to_dict() for one in closed])
+
+
+@operate.post("/deployments/{name}/retrain", response_model=AttemptAnswer, status_code=202)
+def retrain(app: App, name: Name, command: Annotated[Retrain, Body()]) -> Answer:
+    """Begin an attempt to retrain. 409 while another pass or attempt is at work; the journal says what came of it."""
+    attempt = app.begin_retrain(name, dry_run=command.dry_run)
+    wait([attempt], timeout=_WAIT_SECONDS)
+    found = attempt.result() if attempt.done() else {"outcome": "running"}
+    return Answer({"deployment": name, **found}, status_code=202)
+
+
+@operate.post("/deployments/{name}/promote", response_model=MoveAnswer)
+def promote(app: App, name: Name, command: Annotated[Promote, Body()]) -> Answer:
+    """Make a version the champion: model, reference and detector take over together."""
+    version = command.version or app.store.alias(name, Alias.CANDIDATE)
+    if version is None:
+        raise HTTPException(404, f"{name}: there is no candidate to approve; name a version")
+    if app.store.manifest(name, version) is None:
+        raise HTTPException(404, f"{name}: no version {version}")
+    return Answer(plain_move(app.promote(name, version, command.reason)))
+
+
+@operate.post("/deployments/{name}/rollback", response_model=MoveAnswer)
+def rollback(app: App, name: Name, command: Annotated[Rollback, Body()]) -> Answer:
+    """Go back to the champion before this one."""
+    return Answer(plain_move(app.rollback(name, command.reason)))
