@@ -54,7 +54,7 @@ def test_a_file_without_a_byte_is_refused(name):
 
 
 def test_an_unknown_suffix_is_refused_and_the_known_are_named():
-    with pytest.raises(DataError, match=r"t\.xlsx: unknown file type; known are \.parquet, \.csv"):
+    with pytest.raises(DataError, match=r"t\.xlsx: unknown file type; known are \.parquet, \.arrow"):
         read_raw(b"x", "t.xlsx", scalars=["a"])
 
 
