@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -35,16 +35,44 @@ class ModelCode:
     model: type[Model]
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """A function of a user's file."""
+
+    path: Path
+    source: bytes
+    function: Callable[..., Any]
+
+
 def load_code(path: Path) -> ModelCode:
     """Run the file and return what it calls `Model`: a class with `fit`, `predict`, `save` and `load`.
 
     The bytes that are hashed are the bytes that run; no bytecode is read or written. It is one file: modules beside it
     cannot be imported, because a version keeps a copy of this file alone. Raises ModelError.
     """
+    source, digest, module = _run(path, "model code")
+    found = getattr(module, "Model", None)
+    if not isinstance(found, type):
+        raise ModelError(f"{path}: defines no class `Model`; end the file with `Model = YourClass`")
+    if missing := [name for name in _METHODS if not callable(getattr(found, name, None))]:
+        raise ModelError(f"{path}: class {found.__name__} lacks {', '.join(missing)}")
+    return ModelCode(path, source, digest, found)
+
+
+def load_function(path: Path, name: str) -> FunctionCode:
+    """Run the file as `load_code` does and return its function `name`. Raises ModelError."""
+    source, _, module = _run(path, "selection code")
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise ModelError(f"{path}: defines no function `{name}`")
+    return FunctionCode(path, source, found)
+
+
+def _run(path: Path, what: str) -> tuple[bytes, str, ModuleType]:
     try:
         source = path.read_bytes()
     except OSError as exc:
-        raise ModelError(f"{path}: model code cannot be read: {exc.strerror or exc}") from exc
+        raise ModelError(f"{path}: {what} cannot be read: {exc.strerror or exc}") from exc
     digest = hashlib.sha256(source).hexdigest()
     module = ModuleType(f"model_{digest[:16]}")
     module.__file__ = str(path)
@@ -53,12 +81,7 @@ def load_code(path: Path) -> ModelCode:
         exec(compile(source, str(path), "exec"), module.__dict__)
     except Exception as exc:
         raise ModelError(explain(exc, path)) from exc
-    found = getattr(module, "Model", None)
-    if not isinstance(found, type):
-        raise ModelError(f"{path}: defines no class `Model`; end the file with `Model = YourClass`")
-    if missing := [name for name in _METHODS if not callable(getattr(found, name, None))]:
-        raise ModelError(f"{path}: class {found.__name__} lacks {', '.join(missing)}")
-    return ModelCode(path, source, digest, found)
+    return source, digest, module
 
 
 def load_model(code: ModelCode, weights: Path, trust: Sequence[str]) -> Model:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from monitor.adapters.artefacts import check_files
 from monitor.adapters.child_process import ChildProcess, Limits
 from monitor.app.ports import TrainingJob, TrainingResult
-from monitor.domain.gate import Outcome
+from monitor.domain.gate import Check, Outcome
 from monitor.errors import ArtefactError, ModelError
 
 
@@ -76,8 +77,13 @@ def _order(job: TrainingJob) -> dict[str, Any]:
         "held_out": job.held_out,
         "window_rows": job.window_rows,
         "candidates": list(job.candidates),
+        "selections": {name: str(file) for name, file in job.selections.items()},
+        "min_class_rows": job.min_class_rows,
+        "current": job.current and str(job.current),
+        "prior": dict(job.prior),
+        "change": job.change and job.change.isoformat(),
         "record": dict(job.record),
-        "gate": dict(job.gate),
+        "gate": asdict(job.gate),
         "metric": job.metric,
         "champion": champion and {"folder": str(champion.folder), "classes": list(champion.manifest.classes)},
         "trust": list(job.trust),
@@ -88,4 +94,10 @@ def _result(message: dict[str, Any], peak_memory_bytes: int) -> TrainingResult:
     extra = {**message["extra"], "peak_memory_bytes": peak_memory_bytes}
     for name in ("first", "last"):
         extra[name] = extra[name] and datetime.fromisoformat(extra[name])
-    return TrainingResult(**{**message, "classes": tuple(message["classes"]), "extra": extra})
+    read = {
+        "classes": tuple(message["classes"]),
+        "intervals": {name: (low, high) for name, (low, high) in message["intervals"].items()},
+        "checks": tuple(Check.from_dict(check) for check in message["checks"]),
+        "extra": extra,
+    }
+    return TrainingResult(**{**message, **read})

@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from monitor.adapters.candidates import Candidates
 from monitor.adapters.child_channel import Channel
-from monitor.adapters.features import to_features
-from monitor.adapters.model_code import ModelCode, explain, load_code, load_model, predict
-from monitor.adapters.training_rows import TrainingRows, read_snapshot, split
-from monitor.domain.candidates import Pool, select
-from monitor.domain.gate import GateRule, Judgement, Outcome, choose, judge
-from monitor.domain.model import Model, Scores
+from monitor.adapters.cross_validation import cross_validated
+from monitor.adapters.exam import Contender, Exam, aligned, positive_class
+from monitor.adapters.gate_keeping import GateKeeper
+from monitor.adapters.leakage import check_leakage
+from monitor.adapters.model_code import ModelCode, explain, load_code, load_model
+from monitor.adapters.training_rows import TrainingRows, comparable, read_snapshot, split
+from monitor.domain.checks.comparison import Answers
+from monitor.domain.choice import choose
+from monitor.domain.gate import Check, GateKind, GateRule, Judgement, Outcome, conclude
+from monitor.domain.model import Model
 from monitor.domain.model_reference import ModelReference
-from monitor.domain.schema import LabelKind, Schema
+from monitor.domain.schema import Schema
 from monitor.domain.selection.selection import Selection
-from monitor.errors import ModelError, MonitorError
-from monitor.stats.performance import absolute_error, log_loss, metric
+from monitor.errors import DataError, ModelError, MonitorError
 
 _NICE = 5  # scoring goes first
 _REPORT_SECONDS = 0.1  # at most that often
@@ -34,49 +36,48 @@ Report = Callable[[float, str], None]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Contender:
-    """What a model says about the held-out rows. `losses` is per row."""
-
-    classes: tuple[str, ...]
-    scores: Scores
-    losses: npt.NDArray[np.float64]
-    metric: float
-
-
 class Training:
     def __init__(self, order: Mapping[str, Any], report: Report) -> None:
         self._order, self._report = order, report
         self._schema = Schema.from_dict(order["schema"])
         self._code = load_code(Path(order["code"]))
-        self._rows = read_snapshot(Path(order["snapshot"]), self._schema)
+        snapshot = read_snapshot(Path(order["snapshot"]), self._schema)
+        self._rows, anchor = snapshot.without_anchor()
         self._older, self._held_out = split(self._rows, order["held_out"])
+        self._exam = Exam(self._held_out, order["metric"])
+        self._anchor = Exam(anchor, order["metric"]) if len(anchor) else None
+        self._candidates = Candidates(order)
+        self._rule = GateRule.from_dict(order["gate"])
         self._champion_model: Model | None = None
+        self._done = 0.0
 
     def run(self) -> dict[str, Any]:
         """The fields of `TrainingResult`, as JSON."""
         started = time.monotonic()
+        leakage = check_leakage(self._older, self._held_out)
         champion = self._champion()
-        contenders = self._candidates()
-        losses = {name: float(each.losses.mean()) for name, each in contenders.items()}
+        contenders, facts = self._contenders()
+        losses = {name: each.loss for name, each in contenders.items()}
         chosen, record = choose(losses, self._order["record"])
         best = contenders[chosen]
-        judgement = self._judge(champion, best)
-        metrics = {name: each.metric for name, each in contenders.items()}
+        judgement = self._judge(champion, best, leakage, len({id(each) for each in contenders.values()}))
         if champion is not None:
-            losses["champion"], metrics["champion"] = float(champion.losses.mean()), champion.metric
-        fitted, classes = self._selected(self._older, chosen), best.classes
+            contenders, losses = {**contenders, "champion": champion}, {**losses, "champion": champion.loss}
+        fitted, classes = self._older.of(self._selection(self._older, chosen)), best.classes
         if judgement.outcome is Outcome.PROMOTE:
-            fitted = self._selected(self._rows, chosen)
-            classes = self._build(fitted, best)
+            fitted, classes = self._build(chosen, best)
         return {
             "outcome": judgement.outcome.value,
             "reason": judgement.reason,
             "chosen": chosen,
             "classes": classes,
             "losses": losses,
-            "metrics": metrics,
-            "record": record,
+            "metrics": {name: each.metric.value for name, each in contenders.items()},
+            "intervals": {name: [each.metric.low, each.metric.high] for name, each in contenders.items()},
+            "record": {**self._record_of_refused(), **record},
+            "facts": facts,
+            "refused": self._candidates.refused,
+            "checks": [check.to_dict() for check in judgement.checks],
             "rows": len(fitted),
             "held_out": len(self._held_out),
             "seconds": time.monotonic() - started,
@@ -94,35 +95,51 @@ class Training:
             code = self._code
         try:
             model = load_model(code, folder / "weights", self._order["trust"])
-            contender = self._score(model, tuple(order["classes"]))
+            contender = self._exam.take(model, tuple(order["classes"]))
         except Exception as exc:
             raise _explained(exc, code) from exc
         self._champion_model = model if code is self._code else None
         return contender
 
-    def _candidates(self) -> dict[str, Contender]:
-        """By name, in the order asked for; two selections of the same rows and weights are fitted once."""
-        by_rows: dict[bytes, Contender] = {}
+    def _contenders(self) -> tuple[dict[str, Contender], dict[str, dict[str, float]]]:
+        """By name, in the order asked for, with numbers about their rows; those that cannot be made are left out.
+
+        Two selections of the same rows and weights are fitted once. Raises DataError when no candidate is left.
+        """
+        made: dict[bytes, Contender] = {}
         contenders: dict[str, Contender] = {}
+        facts: dict[str, dict[str, float]] = {}
         names: Sequence[str] = self._order["candidates"]
         for i, name in enumerate(names):
-            selection = self._selection(self._older, name)
-            if selection.digest not in by_rows:
+            selection = self._candidates.try_select(name, self._older, self._cross_validated)
+            if selection is None:
+                continue
+            if selection.digest not in made:
                 rows, share = self._older.of(selection), (1 - _REFIT_SHARE) / len(names)
                 model = self._fit(rows, f"candidate {name}", start=i * share, share=share)
-                by_rows[selection.digest] = self._call(partial(self._score, model, rows.classes()))
-            contenders[name] = by_rows[selection.digest]
-        return contenders
+                made[selection.digest] = self._call(partial(self._exam.take, model, rows.classes()))
+            contenders[name] = made[selection.digest]
+            facts[name] = {"rows": len(selection.rows), **selection.facts}
+        if not contenders:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self._candidates.refused.items())
+            raise DataError(f"no candidate could be trained: {reasons}")
+        return contenders, facts
 
     def _selection(self, rows: TrainingRows, name: str) -> Selection:
-        return select(name, Pool(n=len(rows), window_rows=self._order["window_rows"]))
+        return self._candidates.select(name, rows, self._cross_validated)
 
-    def _selected(self, rows: TrainingRows, name: str) -> TrainingRows:
-        return rows.of(self._selection(rows, name))
+    def _record_of_refused(self) -> dict[str, float]:
+        """What is known of candidates that could not be made this time."""
+        return {name: loss for name, loss in self._order["record"].items() if name in self._candidates.refused}
+
+    def _cross_validated(self, rows: TrainingRows) -> Answers:
+        """What models that have not seen a row say about it."""
+        return cross_validated(rows, partial(self._fit, what="cross-validation", start=0.0, share=0.0), self._call)
 
     def _fit(self, rows: TrainingRows, what: str, *, start: float, share: float) -> Model:
         def report(done: float, word: str) -> None:
-            self._report(start + share * min(max(float(done), 0.0), 1.0), f"{what}: {word}")
+            self._done = max(self._done, start + share * min(max(float(done), 0.0), 1.0))
+            self._report(self._done, f"{what}: {word}")
 
         report(0.0, f"{len(rows)} rows")
         data, rng = rows.data(), np.random.default_rng(self._order["seed"])
@@ -132,30 +149,32 @@ class Training:
             )
         )
 
-    def _score(self, model: Model, classes: tuple[str, ...]) -> Contender:
-        held_out = self._held_out
-        scores = predict(model, to_features(held_out.table, self._schema), classes)
-        target = held_out.target(classes)
-        losses = log_loss(scores, target) if classes else absolute_error(scores, target)
-        value = metric(self._order["metric"], scores, target, positive=self._positive(classes))
-        return Contender(classes, scores, losses, float(value))
-
-    def _judge(self, champion: Contender | None, best: Contender) -> Judgement:
-        """On the held-out rows that the champion was not fitted on."""
-        unseen = ~self._held_out.fitted_by_champion()
-        enough = bool(unseen.any())
-        return judge(
-            GateRule(**self._order["gate"]),
-            champion=None if champion is None else float(champion.losses[unseen].mean()) if enough else 0.0,
-            candidate=float(best.losses[unseen].mean()) if enough else 0.0,
-            rows=int(unseen.sum()),
+    def _judge(self, champion: Contender | None, best: Contender, leakage: Check, candidates: int) -> Judgement:
+        rule = self._rule
+        if champion is None:
+            return conclude(rule, ())
+        self._report(1 - _REFIT_SHARE, "the gate")
+        keeper = GateKeeper(
+            rule=rule,
+            metric=self._order["metric"],
+            exam=self._exam,
+            anchor=self._anchor,
+            comparable=comparable(self._older, self._held_out, strict=rule.kind is GateKind.STRICT),
+            candidates=candidates,
+            weights=Path(self._order["champion"]["folder"]) / "weights",
+            scratch=Path(self._order["snapshot"]).parent,
+            ask=self._call,
         )
+        rng = np.random.default_rng(self._order["seed"])
+        return conclude(rule, (*keeper.checks(best, champion, rng), leakage))
 
-    def _build(self, rows: TrainingRows, best: Contender) -> tuple[str, ...]:
-        """Fit again with the held-out rows and write the version's files; returns its classes.
+    def _build(self, chosen: str, best: Contender) -> tuple[TrainingRows, tuple[str, ...]]:
+        """Fit again with the held-out rows and write the version's files; returns the rows and the classes.
 
         The reference's predictions and losses are those of the model before the refit: of rows it had not seen.
         """
+        selection = self._selection(self._rows, chosen)
+        rows = self._rows.of(selection)
         model = self._fit(rows, "refit with the held-out rows", start=1 - _REFIT_SHARE, share=_REFIT_SHARE)
         classes = rows.classes()
         staging = Path(self._order["staging"])
@@ -163,46 +182,29 @@ class Training:
         weights.mkdir(parents=True)
         self._call(lambda: model.save(weights))
         (staging / "code.py").write_bytes(self._code.source)
+        if (source := self._candidates.source(chosen)) is not None:
+            (staging / "selection.py").write_bytes(source)
+        held_out = np.arange(len(self._older), len(self._rows))
+        known = self._rows.of(Selection(np.union1d(selection.rows, held_out)))  # they must be the last of these rows
         reference = ModelReference.fit(
-            rows.table.select(list(self._schema.features)),
+            known.table.select(list(self._schema.features)),
             self._schema,
-            held_out_scores=_aligned(best.scores, best.classes, classes),
+            held_out_scores=aligned(best.answers.scores, best.classes, classes),
             held_out_target=self._held_out.target(classes),
             classes=classes,
             metric=self._order["metric"],
-            positive=self._positive(classes),
-            times=rows.times(),
+            positive=positive_class(self._schema, classes),
+            times=known.times(),
         )
         (staging / "reference.safetensors").write_bytes(reference.to_bytes())
         self._report(1.0, "version built")
-        return classes
-
-    def _positive(self, classes: Sequence[str]) -> int | None:
-        """Index of the positive class of a binary label: the named one, else the last."""
-        label = self._schema.label
-        if label is None or label.kind is not LabelKind.BINARY:
-            return None
-        if label.positive is None:
-            return len(classes) - 1
-        return classes.index(label.positive) if label.positive in classes else None
+        return rows, classes
 
     def _call(self, user_code: Callable[[], _T]) -> _T:
         try:
             return user_code()
         except (Exception, SystemExit) as exc:
             raise _explained(exc, self._code) from exc
-
-
-def _aligned(scores: Scores, classes: Sequence[str], wanted: Sequence[str]) -> Scores:
-    """The columns of `wanted`, of which the model may lack some or know more; rows sum to 1 again."""
-    if tuple(classes) == tuple(wanted):
-        return scores
-    aligned = np.zeros((len(scores), len(wanted)))
-    for column, name in enumerate(wanted):
-        if name in classes:
-            aligned[:, column] = scores[:, list(classes).index(name)]
-    sums = aligned.sum(axis=1, keepdims=True)
-    return np.where(sums > 0, aligned / np.where(sums > 0, sums, 1.0), 1.0 / len(wanted))
 
 
 def _explained(exc: BaseException, code: ModelCode) -> MonitorError:

@@ -78,6 +78,13 @@ class TrainingRows:
             return np.zeros(len(self), dtype=np.bool_)
         return np.asarray(self.table.column("_fitted").fill_null(False), dtype=np.bool_)
 
+    def without_anchor(self) -> tuple[TrainingRows, TrainingRows]:
+        """The rows that may be trained on, and those that are kept as an anchor."""
+        if "_anchor" not in self.table.column_names:
+            return self, self.part(0, 0)
+        anchor = np.asarray(self.table.column("_anchor").fill_null(False), dtype=np.bool_)
+        return self.of(Selection(np.flatnonzero(~anchor))), self.of(Selection(np.flatnonzero(anchor)))
+
     def lineage(self) -> dict[str, Any]:
         """`origins`: rows per `_origin`; `rows_digest`: over the ids in order; `first` and `last` timestamp, ISO."""
         origins = pc.value_counts(self.table.column("_origin")).to_pylist()
@@ -120,3 +127,19 @@ def split(rows: TrainingRows, held_out: int) -> tuple[TrainingRows, TrainingRows
         raise TooFewRows(need=held_out + _MIN_FIT_ROWS, have=len(rows), what="training and the held-out block")
     cut = len(rows) - held_out
     return rows.part(0, cut), rows.part(cut, len(rows))
+
+
+def comparable(older: TrainingRows, held_out: TrainingRows, *, strict: bool) -> npt.NDArray[np.bool_]:
+    """Held-out rows that count: those that the champion was not fitted on.
+
+    `strict`: and that are later than all rows that it or a candidate was fitted on, in order and by timestamp.
+    """
+    fitted = held_out.fitted_by_champion()
+    if not strict:
+        return ~fitted
+    last = int(np.flatnonzero(fitted)[-1]) + 1 if fitted.any() else 0
+    later = np.arange(len(held_out)) >= last
+    before, times = older.times(), held_out.times()
+    if before is not None and times is not None:
+        later &= times > max(before.max(), times[:last].max(initial=before.max()))
+    return later

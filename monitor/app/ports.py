@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
+from monitor.domain.gate import Check, GateRule
 from monitor.domain.model import Scores
 from monitor.domain.version import Alias, AliasMove, Manifest
 
@@ -298,8 +299,13 @@ class TrainingJob:
     """One run of the trainer. `snapshot` is Parquet, oldest row first: schema columns, label, `_origin`.
 
     The newest `held_out` rows are kept out of every candidate, scored by all of them and by the champion; the
-    best is held to the gate and, when it passes, fitted again with them. `fitted_by_champion` marks rows (a boolean
-    column `_fitted` of the snapshot) that the champion was trained on and must not be compared on.
+    best is held to the gate and, when it passes, fitted again with them. The boolean column `_fitted` of the snapshot
+    marks rows that the champion was trained on and must not be compared on, `_anchor` those that no model is fitted on
+    and none may forget.
+
+    For candidates that ask for it: `current`, Parquet of the features of the newest rows, labelled or not; `prior`, the
+    shares of the classes estimated now; `change`, when the newest change began whose alarm stands; `selections`, the
+    file of each candidate that is a user's own.
     """
 
     staging: Path  # where the new version's folder is built
@@ -312,9 +318,14 @@ class TrainingJob:
     window_rows: int
     candidates: Sequence[str]
     record: Mapping[str, float]  # earlier, discounted losses per candidate (`domain.gate`)
-    gate: Mapping[str, Any]  # kind, margin
+    gate: GateRule
     metric: str
     champion: ModelBundle | None = None
+    selections: Mapping[str, Path] = field(default_factory=dict)
+    current: Path | None = None
+    prior: Mapping[str, float] = field(default_factory=dict)
+    change: datetime | None = None
+    min_class_rows: int = 0  # a candidate with fewer rows of any class is left out
     trust: Sequence[str] = ()
     timeout: timedelta = timedelta(hours=1)
     memory: int = 8 * 1024**3  # bytes of resident memory of the child
@@ -322,7 +333,12 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """What the trainer measured; `outcome` is the gate's word and `staging` holds the version only for `promote`."""
+    """What the trainer measured; `outcome` is the gate's word and `staging` holds the version only for `promote`.
+
+    `intervals`: 95%, of each of `metrics`. `facts`: numbers about the rows of each candidate: `rows`, and what its
+    selection counted. `refused`: why a candidate could not be made. `checks`: what the gate asked, with every number;
+    none without a champion.
+    """
 
     outcome: str  # promote | keep | reject
     reason: str
@@ -330,7 +346,11 @@ class TrainingResult:
     classes: tuple[str, ...]
     losses: Mapping[str, float]  # mean held-out loss of each candidate, and of "champion"
     metrics: Mapping[str, float]  # held-out metric of each candidate, and of "champion"
+    intervals: Mapping[str, tuple[float, float]]
     record: Mapping[str, float]
+    facts: Mapping[str, Mapping[str, float]]
+    refused: Mapping[str, str]
+    checks: tuple[Check, ...]
     rows: int
     held_out: int
     seconds: float

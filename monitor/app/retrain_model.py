@@ -13,8 +13,8 @@ from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
 from monitor.app.training import code_of, publish, staging_folder, trained_manifest, training_job
-from monitor.domain.gate import Outcome
-from monitor.domain.kept_out import held_out_rows
+from monitor.domain.gate import Check, Outcome
+from monitor.domain.kept_out import MOST_BATCHES, held_out_rows
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
 from monitor.domain.version import Manifest
@@ -25,7 +25,10 @@ _FAILED = "failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What came of it. `outcome` is promote, keep, reject or failed; `version` the new champion, if any."""
+    """What came of it. `outcome` is promote, keep, reject or failed; `version` the new champion, if any.
+
+    The other fields are those of `TrainingResult`.
+    """
 
     trigger: Trigger
     outcome: str
@@ -34,13 +37,18 @@ class Attempt:
     chosen: str = ""
     losses: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
     rows: int = 0
     held_out: int = 0
     seconds: float = 0.0
     dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "trigger": self.trigger.value}
+        plain = {**asdict(self), "trigger": self.trigger.value}
+        return {**plain, "checks": [check.to_dict() for check in self.checks]}
 
 
 def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool = False) -> Attempt:
@@ -65,7 +73,10 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             rt,
             snapshot.file,
             folder / "version",
-            held_out=held_out_rows(snapshot.unseen or tuple(snapshot.collected.values())),
+            held_out=held_out_rows(
+                snapshot.unseen or tuple(snapshot.collected.values()),
+                most=None if rt.config.gate.kind == "strict" else MOST_BATCHES,
+            ),
             window_rows=manifest.window_rows,
             candidates=rt.config.retrain.candidates,
             record=RetrainMemory.load(rt.store, rt.name).record,
@@ -83,6 +94,10 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             chosen=result.chosen,
             losses=result.losses,
             metrics=result.metrics,
+            intervals=result.intervals,
+            facts=result.facts,
+            refused=result.refused,
+            checks=result.checks,
             rows=result.rows,
             held_out=result.held_out,
             seconds=result.seconds,

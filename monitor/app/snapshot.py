@@ -12,16 +12,18 @@ import pyarrow.parquet as pq
 
 from monitor.app.label_memory import LabelMemory
 from monitor.app.runtime import Runtime
+from monitor.domain.anchor import is_anchor
 from monitor.domain.schema import Schema
 from monitor.domain.score_columns import PREFIXES
 from monitor.errors import StoreError
 
+ANCHOR_FILE = "anchor"  # the origin of rows of `gate.anchor.path`
 TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is called so: batches are files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """`file` is Parquet, oldest row first; `collected` counts its rows per batch.
+    """`file` is Parquet, oldest row first; `rows` that may be trained on; `collected` counts them per batch.
 
     `unseen` counts those of the batches after the last one that the champion was fitted on, oldest first.
     """
@@ -38,7 +40,8 @@ class Snapshot:
 
 def take_first_snapshot(rt: Runtime, file: Path) -> Snapshot:
     """Write the training file's rows alone: with no champion, nothing was collected yet."""
-    return _write(file, _training_part(rt, {}), {})
+    anchor = _anchor_part(rt)
+    return _write(file, [*anchor, *_training_part(rt, {}, _ids(rt, anchor))], {})
 
 
 def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snapshot:
@@ -48,10 +51,12 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snap
     its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is not.
     """
     label = rt.schema.label.name if rt.schema.label else ""
-    parts = _training_part(rt, fitted)
+    anchor = _anchor_part(rt)
+    known = _ids(rt, anchor)
+    parts = [*anchor, *_training_part(rt, fitted, known)]
     collected: dict[str, int] = {}
     for batch in LabelMemory.load(rt.store, rt.name).usable(rt.book.labelled_rows()):
-        rows = _labelled(rt, batch, label)
+        rows = _without(_labelled(rt, batch, label), rt.schema.id, known)
         collected[batch] = rows.num_rows
         parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
     return replace(_write(file, parts, collected), unseen=_unseen(collected, fitted))
@@ -62,11 +67,37 @@ def _unseen(collected: Mapping[str, int], fitted: Mapping[str, int]) -> tuple[in
     return tuple(collected.values())[last + 1 :]
 
 
-def _training_part(rt: Runtime, fitted: Mapping[str, int]) -> list[pa.Table]:
+def _training_part(rt: Runtime, fitted: Mapping[str, int], known: pa.Array) -> list[pa.Table]:
     training = rt.config.training
     if training is None:
         return []
-    return [_marked(_ordered(rt.read_labelled(training.path), rt.schema), TRAINING_FILE, fitted)]
+    rows = _without(rt.read_labelled(training.path), rt.schema.id, known)
+    marked = _marked(_ordered(rows, rt.schema), TRAINING_FILE, fitted)
+    share = rt.config.gate.anchor.share
+    if share == 0 or rt.schema.id is None:
+        return [marked]
+    anchor = pa.array(is_anchor(marked.column(rt.schema.id).to_pylist(), share))
+    return [marked.set_column(marked.column_names.index("_anchor"), "_anchor", anchor)]
+
+
+def _anchor_part(rt: Runtime) -> list[pa.Table]:
+    """The rows of the anchor file, if there is one: in the snapshot first, and nowhere else."""
+    path = rt.config.gate.anchor.path
+    if path is None:
+        return []
+    return [_marked(_ordered(rt.read_labelled(path), rt.schema), ANCHOR_FILE, {}, anchor=True)]
+
+
+def _ids(rt: Runtime, parts: list[pa.Table]) -> pa.Array:
+    columns = [part.column(rt.schema.id).cast(pa.string()) for part in parts if rt.schema.id]
+    return pa.chunked_array(columns, pa.string()).combine_chunks()
+
+
+def _without(rows: pa.Table, id_column: str | None, known: pa.Array) -> pa.Table:
+    """Without the rows that the anchor holds."""
+    if id_column is None or len(known) == 0:
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows.column(id_column), value_set=known)))
 
 
 def _write(file: Path, parts: list[pa.Table], collected: Mapping[str, int]) -> Snapshot:
@@ -78,7 +109,8 @@ def _write(file: Path, parts: list[pa.Table], collected: Mapping[str, int]) -> S
         pq.write_table(table.unify_dictionaries(), file, compression="zstd")
     except OSError as exc:
         raise StoreError(f"{file}: the training rows cannot be written: {exc}; is the disk full?") from exc
-    return Snapshot(file=file, rows=table.num_rows, collected=collected)
+    anchored = pc.sum(table.column("_anchor")).as_py() or 0
+    return Snapshot(file=file, rows=table.num_rows - anchored, collected=collected)
 
 
 def _labelled(rt: Runtime, batch: str, label: str) -> pa.Table:
@@ -94,7 +126,8 @@ def _ordered(rows: pa.Table, schema: Schema) -> pa.Table:
     return rows.sort_by(schema.timestamp) if schema.timestamp else rows
 
 
-def _marked(rows: pa.Table, origin: str, fitted: Mapping[str, int]) -> pa.Table:
+def _marked(rows: pa.Table, origin: str, fitted: Mapping[str, int], *, anchor: bool = False) -> pa.Table:
     n = rows.num_rows
+    rows = rows.append_column("_anchor", pa.array([anchor] * n, pa.bool_()))
     rows = rows.append_column("_origin", pa.array([origin] * n, pa.string()))
     return rows.append_column("_fitted", pa.array([origin in fitted] * n, pa.bool_()))

@@ -6,14 +6,16 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from monitor.app.ports import ModelBundle, TrainingJob, TrainingResult
 from monitor.app.runtime import Runtime
+from monitor.app.situation import current_rows, estimated_prior, newest_change
 from monitor.config.deployment import Deployment
-from monitor.domain.gate import GateRule
+from monitor.config.retraining import GateConfig
+from monitor.domain.candidates import is_own
+from monitor.domain.gate import Check, GateKind, GateRule
 from monitor.domain.version import Lineage, Manifest
 from monitor.errors import ConfigError
 
@@ -36,8 +38,11 @@ def training_job(
     record: Mapping[str, float] | None = None,
     champion: ModelBundle | None = None,
 ) -> TrainingJob:
-    """Fill in what the deployment's configuration says."""
+    """Fill in what the deployment's configuration says, and what is known beside the labelled rows."""
     config = rt.config
+    own = {name: rt.settings.path(name.rpartition(":")[0]) for name in candidates if is_own(name)}
+    needs = set(candidates)
+    current = current_rows(rt, staging.with_name("current.parquet")) if own or "importance" in needs else None
     return TrainingJob(
         staging=staging,
         snapshot=snapshot,
@@ -49,12 +54,29 @@ def training_job(
         window_rows=window_rows,
         candidates=candidates,
         record=record or {},
-        gate=asdict(GateRule(kind=config.gate.kind, margin=config.gate.margin)),
+        selections=own,
+        current=current,
+        prior=estimated_prior(rt) if own or "prior" in needs else {},
+        change=newest_change(rt) if own or "since_change" in needs else None,
+        min_class_rows=config.retrain.min_labels_per_class,
+        gate=gate_rule(config.gate),
         metric=config.performance.metric,
         champion=champion,
         trust=rt.settings.trust,
         timeout=config.retrain.timeout,
         memory=config.retrain.memory,
+    )
+
+
+def gate_rule(config: GateConfig) -> GateRule:
+    return GateRule(
+        kind=GateKind(config.kind),
+        margin=config.margin,
+        segments=config.segments,
+        max_calibration_increase=config.max_calibration_increase,
+        max_latency_ratio=config.max_latency_ratio,
+        max_size_ratio=config.max_size_ratio,
+        anchor_margin=config.anchor.margin,
     )
 
 
@@ -70,6 +92,7 @@ def new_manifest(
     held_out_rows: int,
     metrics: Mapping[str, float],
     candidate: str = "",
+    checks: Sequence[Check] = (),
     parent: int | None = None,
 ) -> Manifest:
     """The next version's manifest, still without the hashes of its files."""
@@ -89,6 +112,7 @@ def new_manifest(
         held_out_rows=held_out_rows,
         metrics=metrics,
         candidate=candidate,
+        checks=tuple(checks),
         parent=parent,
     )
 
@@ -117,6 +141,7 @@ def trained_manifest(
         held_out_rows=result.held_out,
         metrics={name: value for name, value in measured.items() if math.isfinite(value)},
         candidate=result.chosen,
+        checks=result.checks,
         parent=parent,
     )
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from monitor.config.sources import LabelConfig
 from monitor.config.values import Batches, Duration, Part, Size
-from monitor.domain.candidates import CANDIDATES
+from monitor.domain.candidates import CANDIDATES, DEFAULT, is_own
 from monitor.domain.schema import VALUE, LabelKind
 
 
@@ -66,7 +66,7 @@ def _known_candidates(names: list[str]) -> list[str]:
     for place, name in enumerate(names):
         if name in names[:place]:
             raise ValueError(f"candidate {name!r} is named twice")
-        if name not in CANDIDATES:
+        if name not in CANDIDATES and not is_own(name):
             near = difflib.get_close_matches(name, CANDIDATES, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(CANDIDATES)}"
             raise ValueError(f"unknown candidate {name!r}; {hint}")
@@ -84,16 +84,34 @@ class RetrainConfig(Part):
     when: RetrainWhen = RetrainWhen()
     cooldown: Batches = 3
     min_labels: int = Field(default=500, ge=1)
+    min_labels_per_class: int = Field(default=0, ge=0)  # among the rows of a candidate
     min_batches: Batches = 3
     max_per_week: int = Field(default=7, ge=1)
     max_failures: int = Field(default=3, ge=1)  # attempts in one episode that did not help before a human is asked
-    candidates: Annotated[list[str], AfterValidator(_known_candidates)] = Field(
-        default=["all", "recent_1x", "recent_half", "weighted"], min_length=1
-    )
+    candidates: Annotated[list[str], AfterValidator(_known_candidates)] = Field(default=list(DEFAULT), min_length=1)
     timeout: Duration = timedelta(hours=1)
     memory: Size = 8 * 1024**3
 
 
+class AnchorConfig(Part):
+    """Rows that no model is fitted on and none may forget: a file of them, or a share of the training file."""
+
+    path: str | None = None
+    share: float = Field(default=0.0, ge=0, le=0.5)
+    margin: float = Field(default=0.1, ge=0)  # relative to the champion's loss on them
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if self.path is not None and self.share > 0:
+            raise ValueError("give either `path` or `share`")
+        return self
+
+
 class GateConfig(Part):
-    kind: Literal["non_inferior", "off"] = "non_inferior"
+    kind: Literal["non_inferior", "strict", "off"] = "non_inferior"
     margin: float = Field(default=0.02, ge=0)  # relative to the champion's loss
+    segments: bool = True  # also in each segment of `schema.segments`
+    max_calibration_increase: float | None = Field(default=0.05, ge=0)  # of the expected calibration error
+    max_latency_ratio: float | None = Field(default=1.5, gt=0)  # to the champion's
+    max_size_ratio: float | None = Field(default=10.0, gt=0)
+    anchor: AnchorConfig = AnchorConfig()

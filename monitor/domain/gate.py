@@ -1,13 +1,17 @@
-"""Which candidate is best, and whether it may replace the champion. Pure: losses in, a judgement out."""
+"""Whether a candidate may replace the champion. Pure: numbers in, a judgement with every number out.
+
+The loss on held-out rows decides. All other checks can only refuse, and do so when they are sure: with a check for each
+segment, the metric and the calibration, chance alone would otherwise refuse most good candidates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
-DISCOUNT = 0.6  # per attempt; chosen on real streams, where the best window changes slowly
-_MIN_ROWS = 30  # below this a mean loss says nothing about which model is better
+MIN_ROWS = 30  # below this a mean loss says nothing about which model is better
 
 
 class Outcome(StrEnum):
@@ -16,49 +20,89 @@ class Outcome(StrEnum):
     REJECT = "reject"  # the candidate is worse
 
 
+class GateKind(StrEnum):
+    NON_INFERIOR = "non_inferior"
+    STRICT = "strict"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRule:
-    """`non_inferior`: the candidate's mean held-out loss is at most (1 + margin) × the champion's. `off`: always."""
+    """Operator intent. `margin`: of the champion's loss; `anchor_margin` likewise, on the anchor rows.
 
-    kind: str = "non_inferior"
-    margin: float = 0.02
+    `non_inferior`: the candidate's mean loss on the held-out rows is at most (1 + `margin`) times the champion's.
+    `strict`: it is proven to be (`domain.checks.proof`). `off`: everything is measured and nothing refused.
+    A limit that is None is not applied.
+    """
+
+    kind: GateKind
+    margin: float
+    segments: bool
+    max_calibration_increase: float | None
+    max_latency_ratio: float | None
+    max_size_ratio: float | None
+    anchor_margin: float
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> GateRule:
+        """The inverse of `dataclasses.asdict`, also after JSON."""
+        return cls(**{**plain, "kind": GateKind(plain["kind"])})
+
+
+class Finding(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"  # too little to tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question of the gate: what was measured of both, on how many rows, and the limit of the candidate's value.
+
+    `detail` says it in words. None where there is no such number.
+    """
+
+    name: str
+    finding: Finding
+    candidate: float | None = None
+    champion: float | None = None
+    limit: float | None = None
+    rows: int | None = None
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` is the inverse."""
+        return {**asdict(self), "finding": self.finding.value}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Check:
+        return cls(**{**plain, "finding": Finding(plain["finding"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     outcome: Outcome
     reason: str
+    checks: tuple[Check, ...] = ()
 
 
-def choose(losses: Mapping[str, float], record: Mapping[str, float]) -> tuple[str, dict[str, float]]:
-    """Return the candidate with the best discounted record, and the record to keep for the next attempt.
+def conclude(rule: GateRule, checks: Sequence[Check]) -> Judgement:
+    """One failed check rejects, one that cannot tell keeps the champion, otherwise the candidate is promoted.
 
-    `losses` are mean held-out losses of this attempt, `record` the sums of earlier attempts, each discounted by
-    `DISCOUNT` per attempt. A candidate without a record is given the mean of the others' records, so that a new one
-    is neither favoured nor punished. Ties go to the first in the order of `losses`. Raises ValueError when empty.
+    The first check is the one on the loss; its words are the reason of a promotion. Without any check, because there
+    is no champion to compare with, the candidate is promoted.
     """
-    if not losses:
-        raise ValueError("no candidates to choose from")
-    known = [record[name] for name in losses if name in record]
-    newcomer = sum(known) / len(known) if known else 0.0
-    updated = {name: DISCOUNT * record.get(name, newcomer) + loss for name, loss in losses.items()}
-    return min(updated, key=lambda name: updated[name]), updated
-
-
-def judge(rule: GateRule, *, champion: float | None, candidate: float, rows: int) -> Judgement:
-    """Hold the candidate's mean loss against the champion's on the same `rows` held-out rows.
-
-    Without a champion the first model is promoted. Losses are non-negative; a champion loss of zero passes only a
-    candidate that is perfect, too.
-    """
-    if champion is None:
+    kept = tuple(checks)
+    if not kept:
         return Judgement(Outcome.PROMOTE, "no champion yet")
-    if rule.kind == "off":
-        return Judgement(Outcome.PROMOTE, "the gate is off")
-    if rows < _MIN_ROWS:
-        return Judgement(Outcome.KEEP, f"only {rows} held-out rows new to the champion, need {_MIN_ROWS}")
-    limit = champion * (1 + rule.margin)
-    numbers = f"held-out loss {candidate:.4g} against the champion's {champion:.4g} on {rows} rows"
-    if candidate <= limit:
-        return Judgement(Outcome.PROMOTE, f"{numbers}: not worse by more than {rule.margin:.0%}")
-    return Judgement(Outcome.REJECT, f"{numbers}: worse by more than {rule.margin:.0%}")
+    if rule.kind is GateKind.OFF:
+        return Judgement(Outcome.PROMOTE, "the gate is off", kept)
+    for finding, outcome in ((Finding.FAILED, Outcome.REJECT), (Finding.UNDECIDED, Outcome.KEEP)):
+        found = [check.detail for check in kept if check.finding is finding]
+        if found:
+            return Judgement(outcome, "; ".join(found[:2]) + _more(found), kept)
+    return Judgement(Outcome.PROMOTE, kept[0].detail, kept)
+
+
+def _more(found: Sequence[str]) -> str:
+    return f"; and {len(found) - 2} more" if len(found) > 2 else ""  # noqa: PLR2004  # those that are named

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _SHARE = 0.4  # of the new rows at least; the rest gives the candidates fresher rows than the champion's
-_FEWEST_BATCHES, _MOST_BATCHES = 2, 5  # one batch alone is one draw of what batches are like
+_FEWEST_BATCHES = 2  # one batch alone is one draw of what batches are like
+MOST_BATCHES = 5  # enough to compare on; more would keep fresh rows from the candidates for longer
 
 
-def held_out_rows(new: Sequence[int]) -> int:
+def held_out_rows(new: Sequence[int], *, most: int | None = MOST_BATCHES) -> int:
     """Of batches with so many `new` labelled rows each, oldest first: the newest that hold 40% of the rows, whole.
 
-    At least two batches and at most five, and never all: a candidate without any row that the champion has not seen
+    At least two batches and at most `most`, and never all: a candidate without any row that the champion has not seen
     could not be better. With fewer than three batches, half of the rows. Never fewer than one row.
     """
     total = sum(new)
@@ -20,7 +21,7 @@ def held_out_rows(new: Sequence[int]) -> int:
     held_out = 0
     for taken, rows in enumerate(reversed(new[1:])):
         enough = taken >= _FEWEST_BATCHES and held_out >= _SHARE * total
-        if enough or taken == _MOST_BATCHES:
+        if enough or taken == most:
             break
         held_out += rows
     return max(1, held_out)

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from monitor.domain.gate import Check
+
 
 class Alias(StrEnum):
     CHAMPION = "champion"
@@ -48,6 +50,7 @@ class Manifest:
     held_out_rows: int
     metrics: Mapping[str, float]  # on the held-out rows, before the refit; undefined ones left out
     candidate: str = "all"  # which selection of rows it was fitted on
+    checks: tuple[Check, ...] = ()  # what the gate asked; none without a champion to compare with
     parent: int | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,7 +60,12 @@ class Manifest:
         lineage = plain["lineage"]
         for name in ("first", "last"):
             lineage[name] = lineage[name] and lineage[name].isoformat()
-        return {**plain, "created": self.created.isoformat(), "classes": list(self.classes)}
+        return {
+            **plain,
+            "created": self.created.isoformat(),
+            "classes": list(self.classes),
+            "checks": [check.to_dict() for check in self.checks],
+        }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Manifest:
@@ -69,6 +77,7 @@ class Manifest:
                 **plain,
                 "created": datetime.fromisoformat(plain["created"]),
                 "classes": tuple(plain["classes"]),
+                "checks": tuple(Check.from_dict(check) for check in plain["checks"]),
                 "lineage": Lineage(**lineage),
             }
         )

@@ -24,12 +24,16 @@ import pytest
 
 from monitor.adapters.trainer import ChildTrainer
 from monitor.app.ports import ModelBundle, TrainingJob, TrainingResult
+from monitor.app.training import gate_rule
+from monitor.config.retraining import GateConfig
+from monitor.domain.gate import GateKind
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.schema import Label, Schema
 from monitor.errors import ArtefactError, ModelError
 from tests.adapters.model_sources import tiny, write_bundle
 from tests.adapters.test_scoring_worker import assert_ends
 
+RULE = gate_rule(GateConfig())
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 FEATURES = {"price": "numeric", "day": "categorical"}
 REGRESSION = Schema(features=FEATURES, id="id", timestamp="at", label=Label("y", "regression"))
@@ -71,7 +75,7 @@ def job(
         window_rows=60,
         candidates=["all", "recent_1x"],
         record={},
-        gate={"kind": "non_inferior", "margin": 0.02},
+        gate=RULE,
         metric="mae" if schema is REGRESSION else "accuracy",
         timeout=timedelta(seconds=30),
     )
@@ -164,7 +168,7 @@ def test_rows_the_champion_was_fitted_on_do_not_count_for_it(tmp_path):
     known = dataclasses.replace(made, snapshot=snapshot(tmp_path / "known.parquet", labels, fitted=171))
     result = train(known)
     assert result.outcome == "keep"
-    assert "only 29 held-out rows" in result.reason
+    assert "only 29 rows" in result.reason
 
 
 def test_the_positive_class_comes_last(tmp_path):
@@ -218,7 +222,9 @@ def test_the_champion_is_offered_as_a_start_only_to_the_code_it_came_from(tmp_pa
     source = tiny(fit="if init is not None: return cls(init.answer)")
     labels = [10.0] * 100
     same = job(tmp_path, labels, REGRESSION, source=source, candidates=["all"])
-    same = dataclasses.replace(same, champion=champion(tmp_path, "9.9", source), gate={"kind": "off"})
+    same = dataclasses.replace(
+        same, champion=champion(tmp_path, "9.9", source), gate=dataclasses.replace(RULE, kind=GateKind.OFF)
+    )
     train(same)
     assert answer(same) == 9.9
     (tmp_path / "other").mkdir()
