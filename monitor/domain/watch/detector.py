@@ -175,11 +175,10 @@ def _slot_effect(state: DetectorState, season: Season, at: datetime | None) -> A
     """What the phase of `at` usually adds to the mean over the season, shape (S,); 0 while unknown."""
     if season is Season.NONE or at is None:
         return np.zeros(len(state.error_squares))
-    known = state.season_count > 0
-    means = np.where(known, state.season_sum / np.maximum(state.season_count, 1.0), 0.0)
+    means = state.season_sum / np.maximum(state.season_count, 1.0)  # 0 where the slot is unknown
+    centre = means.sum(axis=0) / np.maximum(np.count_nonzero(state.season_count, axis=0), 1)
     slot = season.slot(at)
-    centre = means.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(known[slot], means[slot] - centre, 0.0)
+    return np.where(state.season_count[slot] > 0, means[slot] - centre, 0.0)
 
 
 def _learn_season(state: DetectorState, season: Season, at: datetime | None, gap: Array) -> DetectorState:
