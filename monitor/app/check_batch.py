@@ -119,6 +119,7 @@ def _draft(
         window=item.window,
         rows=validated.rows.num_rows,
         quarantined=validated.rejected.num_rows,
+        rejected=_by_reason(validated),
         model_version=champion.version if isinstance(seen, Judged) else None,
         verdicts=verdicts,
         decision="",
@@ -231,8 +232,14 @@ def _row_numbers(validated: Validated) -> list[int]:
     return [number for number in range(1, total + 1) if number not in rejected]
 
 
+def _by_reason(validated: Validated) -> dict[str, int]:
+    """How many rows were rejected for each reason."""
+    if not validated.rejected.num_rows:
+        return {}
+    return {c["values"]: c["counts"] for c in validated.rejected.column("reason").value_counts().to_pylist()}
+
+
 def _reasons(validated: Validated) -> str:
-    counts = validated.rejected.column("reason").value_counts().to_pylist()
     first = validated.rejected.slice(0, 1).to_pylist()[0]
-    listed = ", ".join(f"{c['values']} ×{c['counts']}" for c in counts)
+    listed = ", ".join(f"{reason} ×{rows}" for reason, rows in _by_reason(validated).items())
     return f"{listed}; first: column {first['column']!r}, row {first['row']}: {first['detail']}"

@@ -42,6 +42,7 @@ class WakeUps(Protocol):
 class Health:
     """Of one deployment, since the process started. `error` is what ended the last pass, if it failed."""
 
+    at_work_since: datetime | None = None  # None: no pass is being made
     last_pass: datetime | None = None
     last_success: datetime | None = None
     error: str | None = None
@@ -101,6 +102,7 @@ class Daemon:
             self._busy.add(name)
         runtime, before = self._runtimes[name], self.health[name]
         now = self._clock()
+        self.health[name] = replace(before, at_work_since=now)
         try:
             if not self._duty.has(name):
                 return
@@ -119,6 +121,7 @@ class Daemon:
             self._log.error("pass_crashed", deployment=name, error=repr(exc), exc_info=True)
             self._failed(runtime, repr(exc), before, now)
         finally:
+            self.health[name] = replace(self.health[name], at_work_since=None)
             with self._idle:
                 self._busy.discard(name)
                 self._idle.notify_all()

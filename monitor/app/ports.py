@@ -113,6 +113,14 @@ class Store(Protocol):
         """In the order in which they were first seen."""
         ...
 
+    def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
+        """Deliveries that are known and not yet worked off."""
+        ...
+
+    def arrivals(self, deployment: str, kind: DeliveryKind, *, last: int) -> list[datetime]:
+        """Modification times of the deliveries that were last seen, newest first; copies of earlier ones left out."""
+        ...
+
     def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
         """Enter a delivery, or return the entry it already has (same locator and content; size, mtime refreshed)."""
         ...

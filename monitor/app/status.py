@@ -11,13 +11,12 @@ from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
-from monitor.domain.batch import DeliveryKind, DeliveryState, aware
+from monitor.domain.batch import DeliveryKind, aware
 from monitor.domain.label_trust import Standing
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias, Manifest
 
 LOOK_BACK = 200  # batches searched for the newest one whose labels have come
-_WAITING = (DeliveryState.SEEN, DeliveryState.CLAIMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +148,8 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         deployment=name,
         as_of=aware(now),
         batches=store.count_records(name),
-        waiting=_waiting(store, name, DeliveryKind.BATCH),
-        labels_waiting=_waiting(store, name, DeliveryKind.LABELS),
+        waiting=store.count_waiting(name, DeliveryKind.BATCH),
+        labels_waiting=store.count_waiting(name, DeliveryKind.LABELS),
         unlabelled_batches=len(unlabelled),
         unlabelled_rows=sum(round(r["rows"] * (1 - r["performance"]["labels_coverage"])) for r in unlabelled),
         labels=_labels(LabelMemory.load(store, name), records),
@@ -283,10 +282,6 @@ def _model(manifest: Manifest, now: datetime) -> ModelStatus:
         rows=manifest.lineage.rows,
         candidate=manifest.candidate,
     )
-
-
-def _waiting(store: Store, name: str, kind: DeliveryKind) -> int:
-    return sum(1 for entry in store.entries(name, kind) if entry.state in _WAITING)
 
 
 def _unlabelled(records: Sequence[Mapping[str, Any]], deployment: Deployment) -> list[Mapping[str, Any]]:

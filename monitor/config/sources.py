@@ -49,6 +49,7 @@ class BatchesConfig(Part):
     path: str | None = None
     settle: Duration = timedelta(seconds=2)  # a file that changed more recently may still be growing
     max_bad_share: float = Field(default=0.1, ge=0, le=1)  # more quarantined rows than this: the batch is bad data
+    every: Duration | None = None  # how often a batch comes; None: learnt from those that came
     future: Duration = timedelta(hours=1)  # tolerated clock skew: later timestamps are quarantined
 
     _complete = model_validator(mode="after")(_of_this_source)

@@ -43,11 +43,12 @@ class BatchRecord:
     fingerprint: str
     window: Window
     rows: int
-    quarantined: int
+    quarantined: int  # rows
     model_version: int | None
     verdicts: Mapping[Channel, ChannelVerdict]
     decision: str
     decision_reason: str
+    rejected: Mapping[str, int] = field(default_factory=dict)  # rows in quarantine by reason (`RowReason`)
     performance: Performance = field(default_factory=Performance)
     label_prior: Mapping[str, ClassShare] = field(default_factory=dict)
     label_fit: float | None = None  # p-value that the scores fit these shares; small: not label shift alone

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
-from monitor.adapters.metrics import StoreCollector, registry_of
+from monitor.adapters.metrics.collector import StoreCollector, registry_of
+from monitor.app.daemon import Health
 from monitor.bootstrap import Application
 from monitor.errors import StoreError
 from monitor.web.http_app import add_api, create_http_app
@@ -17,9 +17,8 @@ from monitor.web.server import HttpServer
 def serve(app: Application) -> Iterator[str]:
     """Serve until the block ends; yields the URL. Raises ConfigError for an address that cannot be used."""
 
-    def last_pass(name: str) -> datetime | None:
-        health = app.daemon.health.get(name) if app.daemon else None
-        return health.last_success if health else None
+    def health_of(name: str) -> Health:
+        return app.daemon.health.get(name, Health()) if app.daemon else Health()
 
     def not_ready() -> str | None:
         if app.daemon is None or app.daemon.stopping:
@@ -30,7 +29,7 @@ def serve(app: Application) -> Iterator[str]:
             return str(exc)
         return None
 
-    registry = registry_of(StoreCollector(app.store, app.deployments, last_pass))
+    registry = registry_of(StoreCollector(app.store, app.deployments, health_of))
     http = app.settings.http
     web = create_http_app(registry, not_ready, http, app.log)
     add_api(web, app)

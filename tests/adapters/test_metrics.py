@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.exposition import generate_latest
 
-from monitor.adapters.metric_counts import Tally
-from monitor.adapters.metrics import StoreCollector, metric_names, registry_of
+from monitor.adapters.metrics.arrivals import usual_interval
+from monitor.adapters.metrics.catalogue import metric_names
+from monitor.adapters.metrics.collector import StoreCollector, registry_of
+from monitor.adapters.metrics.tally import Tally
 from monitor.adapters.store.sql_store import SqlStore
+from monitor.app.daemon import Health
+from monitor.domain.batch import DeliveryKind
 from monitor.domain.record import ClassShare
 from monitor.domain.verdict import Channel, ColumnFinding, Verdict
 from tests.support import stored
@@ -29,9 +35,9 @@ def store(tmp_path: Path) -> SqlStore:
     return stored.open_store(tmp_path)
 
 
-def collector_of(store: SqlStore, *names: str, last_success: datetime | None = None) -> StoreCollector:
-    deployments = {name: stored.deployment(name) for name in names or ("prices",)}
-    return StoreCollector(store, deployments, lambda _: last_success)
+def collector_of(store: SqlStore, *names: str, health: Health | None = None, **changes: Any) -> StoreCollector:
+    deployments = {name: stored.deployment(name, **changes) for name in names or ("prices",)}
+    return StoreCollector(store, deployments, lambda _: health or Health())
 
 
 def value(collector: StoreCollector, name: str, **labels: str) -> float | None:
@@ -39,7 +45,10 @@ def value(collector: StoreCollector, name: str, **labels: str) -> float | None:
 
 
 def drifting(k: int, shifts: dict[str, float]):
-    columns = [ColumnFinding(name=name, measure="location", shift=shift) for name, shift in shifts.items()]
+    columns = [
+        ColumnFinding(name=name, measure="location", shift=shift, low=shift - 0.02, high=shift + 0.03)
+        for name, shift in shifts.items()
+    ]
     usual = stored.record(k).verdicts
     return stored.record(
         k, verdicts={**usual, Channel.INPUTS: stored.seen(Channel.INPUTS, Verdict.DRIFT, *columns)}, decision="watch"
@@ -59,7 +68,8 @@ def measured(channel: str, column: str, measure: str, statistic: float | None, e
 
 
 def exporting(store: SqlStore, *names: str) -> StoreCollector:
-    return StoreCollector(store, {"prices": stored.deployment(detect={"export": list(names)})}, lambda _: stored.FIRST)
+    health = Health(last_pass=stored.FIRST, last_success=stored.FIRST, at_work_since=stored.FIRST)
+    return collector_of(store, health=health, detect={"export": list(names)})
 
 
 def put_measures(store: SqlStore, batch: str, *measures: dict) -> None:
@@ -72,13 +82,18 @@ def everything(store: SqlStore) -> StoreCollector:
     stored.put_champion(store, stored.manifest())
     stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), drifting(1, {"price": 0.2}))
     stored.put_attempt(store, stored.FIRST, "reject")
+    stored.see(store, DeliveryKind.BATCH, "day_001", stored.FIRST)
     put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
     stored.put_arrivals(store, batches=10)
     return exporting(store, "ks")
 
 
 def test_everything_that_is_documented_is_exported_and_nothing_else(store: SqlStore):
-    exported = {s.name: set(s.labels) for family in everything(store).collect() for s in family.samples}
+    exported = {
+        re.sub("_(bucket|sum|count)$", "", s.name): set(s.labels) - {"le"}
+        for family in everything(store).collect()
+        for s in family.samples
+    }
     assert exported == {name: set(labels) for name, (_, _, labels) in metric_names().items()}
 
 
@@ -167,8 +182,7 @@ def test_distance_and_incident_are_of_the_last_batch_and_of_the_budgeted_detecto
     assert [value(collector, name, channel="inputs") for name in names] == [0.2, 1, 1]
     assert [value(collector, name, channel="predictions") for name in names] == [0.05, 0, 0]
     assert [value(collector, name, channel="performance") for name in names] == [None, None, None]
-    plain = {"prices": stored.deployment(detect={"rule": "per_batch"})}
-    per_batch = StoreCollector(store, plain, lambda _: None)
+    per_batch = collector_of(store, detect={"rule": "per_batch"})
     for name in (*names, "monitor_promised_batches_per_alarm"):
         assert value(per_batch, name, channel="inputs") is None
 
@@ -250,7 +264,7 @@ def test_restated_labels_change_the_gauge_and_no_counter(store: SqlStore):
 
 BAD = dict.fromkeys((Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS))
 KINDS = {
-    "o": lambda k: stored.record(k, quarantined=1),
+    "o": lambda k: stored.record(k, quarantined=1, rejected={"wrong_type": 1}),
     "d": lambda k: drifting(k, {"price": 0.1}),
     "b": lambda k: stored.record(
         k, rows=0, verdicts={c: stored.seen(c, Verdict.BAD_DATA) for c in BAD}, decision="wait_data"
@@ -278,14 +292,149 @@ def test_counting_in_steps_equals_counting_at_once(tmp_path_factory: pytest.Temp
     assert (stepwise.rows, stepwise.quarantined) == (at_once.rows, at_once.quarantined)
     assert stepwise.batches["drift"] == played.count("d")
     assert stepwise.batches["bad_data"] == played.count("b")
-    assert stepwise.quarantined == played.count("o")
+    assert stepwise.quarantined == Counter(wrong_type=played.count("o"))
+    assert [(name, *d.buckets(), d.total) for name, d in stepwise.stages.items()] == [
+        (name, *d.buckets(), pytest.approx(d.total)) for name, d in at_once.stages.items()
+    ]
 
 
-def test_attempts_are_counted_by_outcome(store: SqlStore):
+def test_attempts_are_counted_by_outcome_and_the_last_one_is_shown(store: SqlStore):
     collector = collector_of(store)
+    assert value(collector, "monitor_last_attempt", outcome="failed") is None
     for day, outcome in enumerate(("keep", "reject", "promote", "failed", "keep")):
         stored.put_attempt(store, stored.FIRST + day * stored.DAY, outcome)
         assert value(collector, "monitor_retrain_attempts_total", outcome=outcome) == (2 if day == 4 else 1)
+        assert value(collector, "monitor_last_attempt", outcome=outcome) == 1
+        assert value(collector, "monitor_last_attempt", outcome="failed") == float(outcome == "failed")
+
+
+def test_promotions_and_rollbacks_are_counted(store: SqlStore):
+    collector = collector_of(store)
+    for done, event in enumerate(("promoted", "promoted", "rolled_back"), start=1):
+        with store.transaction() as tx:
+            tx.add_event("prices", stored.FIRST, event, {"version": done})
+        assert value(collector, "monitor_champion_changes_total", event="promoted") == min(done, 2)
+        assert value(collector, "monitor_champion_changes_total", event="rolled_back") == max(done - 2, 0)
+
+
+def test_refused_rows_are_counted_by_reason(store: SqlStore):
+    collector = collector_of(store)
+    assert value(collector, "monitor_quarantined_rows_total", reason="wrong_type") == 0
+    for k, rejected in enumerate(({"wrong_type": 2, "missing_id": 1}, {"wrong_type": 1})):
+        stored.put(store, stored.record(k, quarantined=sum(rejected.values()), rejected=rejected))
+    assert value(collector, "monitor_quarantined_rows_total", reason="wrong_type") == 3
+    assert value(collector, "monitor_quarantined_rows_total", reason="missing_id") == 1
+
+
+def test_stages_are_histograms_that_start_at_no_number_of_batches(store: SqlStore):
+    collector = collector_of(store)
+    for k, seconds in enumerate((0.005, 0.4, 400.0)):
+        stored.put(store, stored.record(k, seconds={"score": seconds}))
+        list(collector.collect())
+    for one in (collector, collector_of(store)):  # the same for a new process
+        buckets = {
+            le: value(one, "monitor_stage_seconds_bucket", stage="score", le=le) for le in ("0.005", "0.5", "300.0")
+        }
+        assert buckets == {"0.005": 1, "0.5": 2, "300.0": 2}
+        assert value(one, "monitor_stage_seconds_bucket", stage="score", le="+Inf") == 3
+        assert value(one, "monitor_stage_seconds_sum", stage="score") == pytest.approx(400.405)
+
+
+def test_the_interval_of_a_shift_holds_its_size(store: SqlStore):
+    stored.put(store, drifting(0, {"price": -0.3, "day": 0.2}))
+    collector, inputs = collector_of(store), {"channel": "inputs"}
+    ends = [value(collector, f"monitor_column_shift_{end}", **inputs, column="price") for end in ("low", "high")]
+    assert ends == pytest.approx([0.27, 0.32])
+    ends = [value(collector, f"monitor_column_shift_{end}", **inputs, column="day") for end in ("low", "high")]
+    assert ends == pytest.approx([0.18, 0.23])
+
+
+def test_a_pass_is_shown_while_it_is_made_and_its_error_until_the_next(store: SqlStore):
+    at = stored.FIRST
+    never, busy = collector_of(store), collector_of(store, health=Health(at_work_since=at))
+    failed = collector_of(store, health=Health(last_pass=at, last_success=at, error="no luck today"))
+    assert value(never, "monitor_pass_failed") is None
+    assert value(busy, "monitor_pass_started_timestamp_seconds") == at.timestamp()
+    assert value(busy, "monitor_last_success_timestamp_seconds") is None
+    assert value(failed, "monitor_pass_failed") == 1
+    assert value(failed, "monitor_pass_started_timestamp_seconds") is None
+    assert value(failed, "monitor_last_success_timestamp_seconds") == at.timestamp()
+
+
+def test_the_series_of_a_deployment_that_is_taken_away_are_gone(store: SqlStore):
+    deployments = {name: stored.deployment(name) for name in ("prices", "shop")}
+    registry = registry_of(StoreCollector(store, deployments, lambda _: Health()))
+    assert registry.get_sample_value("monitor_rows_total", {"deployment": "shop"}) == 0
+    del deployments["shop"]
+    assert registry.get_sample_value("monitor_rows_total", {"deployment": "shop"}) is None
+    assert registry.get_sample_value("monitor_rows_total", PRICES) == 0
+
+
+def test_a_column_that_is_in_line_again_has_no_series(store: SqlStore):
+    collector = collector_of(store)
+    stored.put(store, drifting(0, {"price": 0.3}))
+    assert value(collector, "monitor_column_shift", channel="inputs", column="price") == 0.3
+    stored.put(store, stored.record(1))
+    assert value(collector, "monitor_column_shift", channel="inputs", column="price") is None
+
+
+def test_files_that_wait_and_when_the_last_one_came(store: SqlStore):
+    for k in range(3):
+        arrived = stored.FIRST + k * timedelta(hours=6)
+        entry = stored.see(store, DeliveryKind.BATCH, f"b{k}", arrived)
+        if k < 2:
+            stored.settle(store, entry)
+    collector = collector_of(store)
+    assert value(collector, "monitor_waiting_deliveries", kind="batch") == 1
+    assert value(collector, "monitor_waiting_deliveries", kind="labels") == 0
+    assert value(collector, "monitor_last_arrival_timestamp_seconds", kind="batch") == arrived.timestamp()
+    assert value(collector, "monitor_last_arrival_timestamp_seconds", kind="labels") is None
+    assert value(collector, "monitor_batch_interval_seconds") == 6 * 3600
+    told = collector_of(store, batches={"path": "in/*.parquet", "every": "1h"})
+    assert value(told, "monitor_batch_interval_seconds") == 3600
+
+
+def test_the_usual_interval_knows_weekends_and_backlogs():
+    def days(*numbers: float) -> list[datetime]:
+        return [stored.FIRST + number * stored.DAY for number in numbers]
+
+    assert usual_interval(days(0, 1, 4, 5), days(0, 1, 4, 5)) == timedelta(days=3)
+    assert usual_interval(days(9, 9, 9), days(0, 1, 2)) == stored.DAY
+    assert usual_interval(days(9), days(3)) is None
+    assert usual_interval(days(9, 9), days(3, 3)) is None
+
+
+def test_batches_whose_labels_should_have_come_are_counted(store: SqlStore):
+    labels = {"path": "labels/*.parquet", "delay": "2d", "matured_at": 0.8}
+    collector = collector_of(store, labels=labels)
+    assert value(collector, "monitor_labels_overdue_batches") is None
+    stored.put(store, *(stored.record(k) for k in range(3)))
+    assert value(collector, "monitor_labels_overdue_batches") == 0  # due with the next batch
+    stored.put(store, *(stored.record(k) for k in range(3, 6)))
+    assert value(collector, "monitor_labels_overdue_batches") == 3
+    stored.put(store, stored.record(1, performance=stored.matured(0.8)))
+    assert value(collector, "monitor_labels_overdue_batches") == 1  # of day 2; earlier ones are given up
+    known_otherwise = collector_of(store, labels={"path": "labels/*.parquet", "available_at": "known"})
+    assert value(known_otherwise, "monitor_labels_overdue_batches") is None
+    assert value(collector_of(store, labels=None, retrain={"mode": "off"}), "monitor_labels_overdue_batches") is None
+
+
+def test_fifty_deployments_of_a_thousand_columns_are_bounded(store: SqlStore):
+    """All columns have moved, all classes are there, and what is exported of them is bounded."""
+    wide = {f"x{i}": 0.1 + i / 10_000 for i in range(1000)}
+    prior = {f"c{i}": ClassShare(share=1 / 200, low=0.0, high=0.1) for i in range(200)}
+    names = [f"model-{n}" for n in range(50)]
+    for name in names:
+        one = replace(drifting(0, wide), deployment=name, label_prior=prior)
+        stored.put(store, replace(one, seconds=dict.fromkeys(("read", "score", "detect", "record"), 0.1)))
+    collector = collector_of(store, *names)
+    series = [s for family in collector.collect() for s in family.samples]
+    per_deployment = len(series) / len(names)
+    assert per_deployment < 400
+    assert {s.labels["column"] for s in series if s.name == "monitor_column_shift"} == {
+        *(f"x{i}" for i in range(990, 1000)),
+        "other",
+    }
 
 
 class CountingStore:
@@ -306,7 +455,7 @@ class CountingStore:
 def test_a_scrape_does_not_read_the_history_again(store: SqlStore):
     stored.put(store, *(labelled(k, 0.8) for k in range(300)))
     counting = CountingStore(store)
-    collector = StoreCollector(counting, {"prices": stored.deployment()}, lambda _: None)
+    collector = StoreCollector(counting, {"prices": stored.deployment()}, lambda _: Health())
     list(collector.collect())
     assert counting.records_read == 300
     list(collector.collect())

@@ -102,6 +102,14 @@ class FakeStore:
     def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
         return [e for e in self._tables.ledger.values() if e.deployment == deployment and e.kind == kind]
 
+    def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
+        waiting = (DeliveryState.SEEN, DeliveryState.CLAIMED)
+        return sum(entry.state in waiting for entry in self.entries(deployment, kind))
+
+    def arrivals(self, deployment: str, kind: DeliveryKind, *, last: int) -> list[datetime]:
+        copies = (DeliveryState.DUPLICATE, DeliveryState.REPLACED)
+        return [e.modified for e in reversed(self.entries(deployment, kind)) if e.state not in copies][:last]
+
     def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
         with self._lock:
             ledger = self._tables.ledger

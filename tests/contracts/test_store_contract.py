@@ -126,6 +126,24 @@ def test_an_entry_can_be_given_back(store: Store):
     assert store.claim(entry, owner="b", until=LATER)
 
 
+def test_what_waits_is_counted_and_copies_are_no_arrivals(store: Store):
+    assert (store.count_waiting("shop", BATCH), store.arrivals("shop", BATCH, last=9)) == (0, [])
+    entries = [
+        store.see("shop", BATCH, replace(DELIVERY, locator=f"/in/{n}", modified=T0 + n * HOUR), f"hash{n}").id
+        for n in range(5)
+    ]
+    store.claim(entries[1], owner="a", until=LATER)
+    states = {2: DeliveryState.DONE, 3: DeliveryState.DUPLICATE, 4: DeliveryState.REPLACED}
+    with store.transaction() as tx:
+        for n, state in states.items():
+            tx.finish(entries[n], state)
+    assert store.count_waiting("shop", BATCH) == 2
+    assert store.arrivals("shop", BATCH, last=9) == [T0 + n * HOUR for n in (2, 1, 0)]
+    assert store.arrivals("shop", BATCH, last=1) == [T0 + 2 * HOUR]
+    assert store.count_waiting("shop", DeliveryKind.LABELS) == store.count_waiting("elsewhere", BATCH) == 0
+    assert store.arrivals("elsewhere", BATCH, last=9) == []
+
+
 def test_an_unknown_entry_is_a_lookup_error(store: Store):
     with pytest.raises(LookupError, match="no ledger entry 7"):
         store.claim(7, owner="a", until=LATER)

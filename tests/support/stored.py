@@ -9,7 +9,7 @@ from typing import Any
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
-from monitor.domain.batch import Window
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
 from monitor.domain.record import BatchRecord, ClassShare, Performance
 from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict
 from monitor.domain.version import Alias, AliasMove, Lineage, Manifest
@@ -139,3 +139,15 @@ def put_attempt(store: SqlStore, at: datetime, outcome: str, *, deployment: str 
         tx.add_event(
             deployment, at, "attempt", {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": "change"}
         )
+
+
+def see(
+    store: SqlStore, kind: DeliveryKind, name: str, arrived: datetime, *, deployment: str = "prices"
+) -> LedgerEntry:
+    delivery = Delivery(locator=f"/in/{name}", name=name, size=1, modified=arrived)
+    return store.see(deployment, kind, delivery, f"content of {name}")
+
+
+def settle(store: SqlStore, entry: LedgerEntry, state: DeliveryState = DeliveryState.DONE) -> None:
+    with store.transaction() as tx:
+        tx.finish(entry.id, state)

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.adapters.logging_setup import get_logger
-from monitor.adapters.metrics import StoreCollector, registry_of
+from monitor.adapters.metrics.collector import StoreCollector, registry_of
+from monitor.app.daemon import Health
 from monitor.config.settings import HttpConfig
 from monitor.errors import ConfigError
 from monitor.web.http_app import create_http_app
@@ -33,7 +34,7 @@ def page(registry: CollectorRegistry, config: HttpConfig = ANY_PORT, missing: Ca
 def registry(tmp_path: Path) -> CollectorRegistry:
     store = stored.open_store(tmp_path)
     stored.put(store, *(stored.record(k) for k in range(3)))
-    return registry_of(StoreCollector(store, {"prices": stored.deployment()}, lambda _: None))
+    return registry_of(StoreCollector(store, {"prices": stored.deployment()}, lambda _: Health()))
 
 
 @pytest.fixture

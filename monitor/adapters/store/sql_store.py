@@ -31,6 +31,9 @@ from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEn
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import StoreError
 
+_WAITING = (DeliveryState.SEEN.value, DeliveryState.CLAIMED.value)
+_COPIES = (DeliveryState.DUPLICATE.value, DeliveryState.REPLACED.value)
+
 
 class SqlStore:
     """Opens the database, and makes or migrates its tables. Raises ConfigError for a URL that cannot be used.
@@ -65,6 +68,16 @@ class SqlStore:
     def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
         rows = select(ledger).where(ledger.c.deployment == deployment, ledger.c.kind == kind.value)
         return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
+
+    def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
+        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
+        waiting = select(func.count()).select_from(ledger).where(of_kind, ledger.c.state.in_(_WAITING))
+        return int(self._scalar(waiting))
+
+    def arrivals(self, deployment: str, kind: DeliveryKind, *, last: int) -> list[datetime]:
+        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
+        rows = select(ledger.c.modified).where(of_kind, ledger.c.state.not_in(_COPIES))
+        return [row.modified for row in self._all(rows.order_by(ledger.c.id.desc()).limit(last))]
 
     def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
         fresh = {"size": delivery.size, "modified": delivery.modified}

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from monitor.adapters.metrics.duration_counts import DurationCounts
 from monitor.app.ports import Store
 from monitor.app.status import newest_judged, newest_matured, was_judged
+from monitor.config.sources import LabelsConfig
+from monitor.domain.gate import Outcome
 from monitor.domain.verdict import Channel, Verdict
+
+OUTCOMES = (*(outcome.value for outcome in Outcome), "failed")  # of an attempt
+CHAMPION_EVENTS = ("promoted", "rolled_back")
 
 _MOST_LOOKED_BACK = 512  # batches searched for newly come labels
 _KNOWN_ON_ARRIVAL = (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)
+_WINDOWS = 20  # whose ends are remembered
 _WORST_FIRST = (Verdict.BAD_DATA, Verdict.DRIFT, Verdict.OK, Verdict.INSUFFICIENT_DATA)
 
 
@@ -28,15 +36,20 @@ class Tally:
         self._deployment = deployment
         self._counted = 0
         self._last_counted: str | None = None
-        self._last_attempt: Mapping[str, Any] | None = None
+        self._newest_events: dict[str, Mapping[str, Any]] = {}
+        self.last_attempt: Mapping[str, Any] | None = None
+        self.attempts: Counter[str] = Counter()
+        self.champion_changes: Counter[str] = Counter()
         self._clear()
 
     def _clear(self) -> None:
         self.batches: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
-        self.attempts: Counter[str] = Counter()
         self.rows = 0
-        self.quarantined = 0
+        self.quarantined: Counter[str] = Counter()
+        self.stages: dict[str, DurationCounts] = {}
+        self.window_ends: deque[datetime] = deque(maxlen=_WINDOWS)
+        self._unlabelled: Sequence[Mapping[str, Any]] = ()
         self.newest: Mapping[str, Any] | None = None
         self.matured: Mapping[str, Any] | None = None
         self.judged: Mapping[str, Any] | None = None
@@ -47,11 +60,21 @@ class Tally:
     def update(self) -> None:
         """Count what has come since; raises StoreError and has then counted nothing twice."""
         self._update_records()
-        newest = self._store.events(self._deployment, event="attempt", last=1)
-        if newest and newest[0] != self._last_attempt:
-            attempts = self._store.events(self._deployment, event="attempt")
+        if attempts := self._events_when_new("attempt"):
             self.attempts = Counter(attempt["outcome"] for attempt in attempts)
-            self._last_attempt = newest[0]
+            self.last_attempt = attempts[-1]
+        for event in CHAMPION_EVENTS:
+            if moves := self._events_when_new(event):
+                self.champion_changes[event] = len(moves)
+
+    def _events_when_new(self, event: str) -> Sequence[Mapping[str, Any]]:
+        """All journal entries of a rare kind; none when there is no new one since they were last asked for."""
+        newest = self._store.events(self._deployment, event=event, last=1)
+        if not newest or newest[0] == self._newest_events.get(event):
+            return ()
+        events = self._store.events(self._deployment, event=event)
+        self._newest_events[event] = events[-1]
+        return events
 
     def _update_records(self) -> None:
         total = self._store.count_records(self._deployment)
@@ -81,6 +104,7 @@ class Tally:
         self.newest = records[-1]
         self._last_counted = records[-1]["batch"]
         found = newest_matured(records)
+        self._unlabelled = records if found is None else records[records.index(found) + 1 :]
         if found is not None:
             self.matured = found
             self._matured_at = self._counted - len(records) + 1 + records.index(found)
@@ -90,6 +114,23 @@ class Tally:
             self._judged_at = self._counted - len(records) + 1 + records.index(judged)
         for channel in Channel:
             self._count_alarms(channel, [r["verdicts"][channel.value] for r in records if was_judged(r, channel)])
+
+    def overdue(self, labels: LabelsConfig) -> int | None:
+        """Scored batches after `matured` without enough labels, though `labels.delay` after them is over.
+
+        Event time: what counts as now is the end of the newest window. None when nothing says when labels come.
+        """
+        if labels.available_at is not None or not self.window_ends:
+            return None
+        due = max(self.window_ends) - labels.delay
+        late = [
+            record
+            for record in self._unlabelled
+            if record["model_version"] is not None
+            and record["performance"]["labels_coverage"] < labels.matured_at
+            and datetime.fromisoformat(record["window_end"]) < due
+        ]
+        return len(late)
 
     def _count_alarms(self, channel: Channel, verdicts: Sequence[Mapping[str, Any]]) -> None:
         """Each verdict holds the counts up to itself; labels may come in any order, so the largest is the newest."""
@@ -102,4 +143,7 @@ class Tally:
         self.batches[next((v for v in _WORST_FIRST if v in seen), Verdict.INSUFFICIENT_DATA)] += 1
         self.decisions[record["decision"]] += 1
         self.rows += record["rows"]
-        self.quarantined += record["quarantined"]
+        self.quarantined.update(record["rejected"])
+        self.window_ends.append(datetime.fromisoformat(record["window_end"]))
+        for stage, seconds in record["seconds"].items():
+            self.stages.setdefault(stage, DurationCounts()).add(seconds)

@@ -1,0 +1,1 @@
+"""What Prometheus is shown: made anew from the store at each scrape."""
