@@ -18,14 +18,14 @@ from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.evidently_report import EvidentlyReporter
-from monitor.adapters.file_source import FileBatchSource, FileLabelSource, read_table
-from monitor.adapters.inbox import BatchesWithInbox, WithInbox, batch_inbox, label_inbox
+from monitor.adapters.file_source import FileLabelSource, read_table
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
 from monitor.adapters.scheduler import WakeUps, trigger_of
 from monitor.adapters.score_columns import ColumnScorer
 from monitor.adapters.scoring_worker import ScoringWorker
+from monitor.adapters.sources import SourceMaker
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.adapters.trainer import ChildTrainer
 from monitor.app import champion
@@ -36,8 +36,8 @@ from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
-from monitor.app.ports import BatchSource, CollectedData, LabelBook, LabelSource, Log, Scorer, Store
-from monitor.app.push import Inbox, Push, Pushed
+from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
+from monitor.app.push import Push, Pushed
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import retrain
 from monitor.app.runtime import Runtime
@@ -226,28 +226,16 @@ class Application:
         else:
             self.log.info("report_written", deployment=name, batch=batch, file=str(report.file))
 
-    def _sources(self, config: Deployment) -> tuple[BatchSource, LabelSource | None]:
-        """What is configured, and beside it what is pushed."""
-        schema, project = config.schema_value, self.settings.project
-        pushed = self.settings.data / "inbox" / config.name
-        batches = config.batches
-        inbox = batch_inbox(pushed / "batches", project, batches, schema)
-        inboxes: dict[DeliveryKind, Inbox] = {DeliveryKind.BATCH: inbox}
-        source = FileBatchSource(batches.path, batches, schema, project) if batches.path else None
-        labels: WithInbox[LabelSource] | None = None
-        if config.labels is not None:
-            label_files = label_inbox(pushed / "labels", project, config.labels, schema)
-            inboxes[DeliveryKind.LABELS] = label_files
-            path = config.labels.path
-            labels = WithInbox(label_files, FileLabelSource(path, config.labels, schema, project) if path else None)
-        self._pushes[config.name] = Push(deployment=config.name, store=self.store, inboxes=inboxes, log=self.log)
-        return BatchesWithInbox(inbox, source), labels
-
     def _runtime(self, config: Deployment) -> Runtime:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
         schema, data = config.schema_value, self.settings.data_folder
         project = self.settings.project
-        batches, labels = self._sources(config)
+        sources = SourceMaker(
+            config=config, schema=schema, project=project, data=self.settings.data, store=self.store, clock=now_utc
+        ).make()
+        self._pushes[config.name] = Push(
+            deployment=config.name, store=self.store, inboxes=sources.inboxes, log=self.log
+        )
         scorer: Scorer = ColumnScorer(schema)
         if config.model.code is not None:
             scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
@@ -282,8 +270,8 @@ class Application:
             settings=self.settings,
             schema=schema,
             store=self.store,
-            batches=batches,
-            labels=labels,
+            batches=sources.batches,
+            labels=sources.labels,
             open_labels=open_labels,
             read_labelled=read_labelled,
             open_data=open_data,

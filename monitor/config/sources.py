@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Literal, Self, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from monitor.config.values import Batches, Duration, Part
 from monitor.domain.schema import Kind, Label, LabelKind, Schema
@@ -32,21 +33,44 @@ class SchemaConfig(Part):
         return Schema(**{**self.model_dump(exclude={"label"}), "label": label, "scores": scores})
 
 
+_ONLY_SQL = ("url", "query", "window", "since", "lateness", "timeout")
+_BOUNDS = re.compile(r":(start|end)\b")
 _Source = TypeVar("_Source", "BatchesConfig", "LabelsConfig")
 
 
 def _of_this_source(config: _Source) -> _Source:
     """Every source has the keys it needs, and none that it would ignore."""
-    if config.source == "files" and config.path is None:
-        raise ValueError("source `files` needs `path`")
-    if config.source == "push" and config.path is not None:
-        raise ValueError("source `push` takes no `path`; files are `source: files`, and can be pushed as well")
+    needed = {"files": ("path",), "push": (), "sql": ("url", "query", "window", "since")}[config.source]
+    for key in needed:
+        if getattr(config, key) is None:
+            raise ValueError(f"source `{config.source}` needs `{key}`")
+    others = {"files": _ONLY_SQL, "push": (*_ONLY_SQL, "path"), "sql": ("path",)}[config.source]
+    if wrong := sorted(config.model_fields_set.intersection(others)):
+        raise ValueError(f"`{wrong[0]}` has no meaning for source `{config.source}`")
+    if config.query is not None and set(_BOUNDS.findall(config.query)) != {"start", "end"}:
+        raise ValueError("`query` must hold :start and :end, such as `WHERE at >= :start AND at < :end`")
     return config
 
 
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("give the zone as well, such as 2026-01-01T00:00:00Z")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+Span = Annotated[Duration, Field(gt=timedelta(0))]
+
+
 class BatchesConfig(Part):
-    source: Literal["files", "push"] = "files"  # what is pushed over HTTP is taken whatever the source is
+    source: Literal["files", "sql", "push"] = "files"  # what is pushed over HTTP is taken whatever the source is
     path: str | None = None
+    url: str | None = None  # `sql`: SQLAlchemy URL; `${NAME}` is from the environment
+    query: str | None = None
+    window: Span | None = None
+    since: Moment | None = None  # where the first window starts
+    lateness: Duration = timedelta(0)  # after a window's end, until its rows are taken for complete
+    timeout: Duration = timedelta(minutes=1)  # of one query
     settle: Duration = timedelta(seconds=2)  # a file that changed more recently may still be growing
     max_bad_share: float = Field(default=0.1, ge=0, le=1)  # more quarantined rows than this: the batch is bad data
     every: Duration | None = None  # how often a batch comes; None: learnt from those that came
@@ -56,8 +80,14 @@ class BatchesConfig(Part):
 
 
 class LabelsConfig(Part):
-    source: Literal["files", "push"] = "files"
+    source: Literal["files", "sql", "push"] = "files"
     path: str | None = None
+    url: str | None = None  # `sql`: SQLAlchemy URL; `${NAME}` is from the environment
+    query: str | None = None
+    window: Span | None = None
+    since: Moment | None = None  # where the first window starts
+    lateness: Duration = timedelta(0)  # after a window's end, until its rows are taken for complete
+    timeout: Duration = timedelta(minutes=1)  # of one query
     delay: Duration = timedelta(0)
     matured_at: float = Field(default=0.8, gt=0, le=1)
     hold: Batches = 10  # windows whose labels are held, running, before a change is believed; 0 holds none

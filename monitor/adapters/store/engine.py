@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import NoSuchModuleError
 
+from monitor.adapters.database_urls import DatabaseUrl, read_url
 from monitor.errors import ConfigError, StoreError
 
 _WRITES = "monitor_writes"
@@ -21,15 +22,12 @@ _MIGRATION_LOCK = 0x6D6F6E69  # any number that is ours: PostgreSQL's advisory l
 INSERT: Mapping[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def parse_url(text_url: str) -> URL:
+def parse_url(configured: str) -> DatabaseUrl:
     """Raises ConfigError for anything but SQLite and PostgreSQL."""
-    try:
-        url = make_url(text_url)
-    except ArgumentError:
-        raise ConfigError("store: not a database URL such as sqlite:///var/monitor.db") from None
-    if url.get_backend_name() not in INSERT:
-        raise ConfigError(f"store: {url.get_backend_name()!r} is not supported; use sqlite or postgresql")
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    found = read_url(configured, "store")
+    if (kind := found.url.get_backend_name()) not in INSERT:
+        raise ConfigError(f"store: {kind!r} is not supported; use sqlite or postgresql")
+    return found
 
 
 def open_engine(url: URL) -> Engine:

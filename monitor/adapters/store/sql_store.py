@@ -43,9 +43,9 @@ class SqlStore:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = parse_url(url)
-        self._name = parsed.render_as_string(hide_password=True)
-        self._reader = open_engine(parsed)
+        self._url = parse_url(url)
+        self._name = self._url.shown
+        self._reader = open_engine(self._url.url)
         self._writer = writing(self._reader)
         with self._translated():
             migrate(self._reader, self._writer)
@@ -230,9 +230,9 @@ class SqlStore:
         try:
             yield
         except DBAPIError as exc:  # its own text would repeat the statement with all its values
-            raise StoreError(f"{self._name}: {str(exc.orig).strip()}") from exc
+            raise StoreError(f"{self._name}: {self._url.hide(str(exc.orig).strip())}") from None
         except (SQLAlchemyError, UnicodeEncodeError) as exc:
-            raise StoreError(f"{self._name}: {exc}") from exc
+            raise StoreError(f"{self._name}: {self._url.hide(str(exc))}") from None
 
 
 def _is_held(holder: str, until: datetime, *, asker: str, now: datetime) -> bool:
