@@ -65,6 +65,15 @@ class LabelsSeen:
     corrected: Scores | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledScores:
+    """The rows of a window that have a label: their places, their scores, and their labels as codes or values."""
+
+    at: npt.NDArray[np.int64]
+    scores: Scores
+    target: npt.NDArray[Any]
+
+
 @dataclass(frozen=True, slots=True)
 class WindowMeasured:
     """The labelled rows of one window: the user's metric, and the loss that models are compared by.
@@ -77,6 +86,7 @@ class WindowMeasured:
     loss: Moments
     at_random: float
     spread: float
+    labelled: LabelledScores
 
     @property
     def skill(self) -> float:
@@ -220,7 +230,13 @@ def measure_window(
         target = labels.column("label").to_numpy()
         losses, spread = absolute_error(seen, target), value_spread(target)
         at_random = absolute_error_at_random(seen, target)
-    return WindowMeasured(metric_interval(config.metric, seen, target), Moments.of(losses), at_random, spread)
+    return WindowMeasured(
+        metric_interval(config.metric, seen, target),
+        Moments.of(losses),
+        at_random,
+        spread,
+        LabelledScores(at, seen, target),
+    )
 
 
 def judge_window(

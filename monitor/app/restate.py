@@ -14,6 +14,7 @@ from typing import Any
 
 from monitor.app.judge import WindowMeasured, judge_window, measure_window
 from monitor.app.label_memory import LabelMemory, journal
+from monitor.app.label_selection import see_selection
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import LabelCounts, Transaction
 from monitor.app.runtime import Champion, Runtime
@@ -35,6 +36,7 @@ class Restating:
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
     changed: list[Doubt] = field(default_factory=list)
+    selected: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     counts: LabelCounts = field(default_factory=LabelCounts)
 
     @classmethod
@@ -80,6 +82,8 @@ class Restating:
         for doubt in self.changed:
             log = self.rt.log.warning if doubt.standing is Standing.HELD else self.rt.log.info
             log(f"labels_{doubt.standing.value}", deployment=self.rt.name, **doubt.to_dict())
+        for batch, found in self.selected.items():
+            self.rt.log.warning("labels_selected", deployment=self.rt.name, batch=batch, **found)
 
     def _matured_meanwhile(self, labelled: Mapping[str, int], skip: list[str]) -> list[str]:
         """Windows that the curve now says no more labels will come for than they have."""
@@ -105,9 +109,10 @@ class Restating:
         manifest = self.champion.bundle.manifest if own else rt.store.manifest(rt.name, version)
         if manifest is None:
             return ()
+        rows, scores = rt.collected.read(batch), rt.collected.scores(batch)
         measured = measure_window(
-            rt.collected.read(batch),
-            rt.collected.scores(batch),
+            rows,
+            scores,
             rt.book.labels(batch),
             classes=manifest.classes,
             id_column=rt.schema.id or "",
@@ -116,6 +121,10 @@ class Restating:
         revision = rt.book.revision(batch)
         released = self._examine(record, measured, revision)
         self.revisions[batch] = revision
+        selection = see_selection(rows, scores, measured.labelled, record, rt.config)
+        if selection["selected_by"] and not record["performance"]["selected_by"]:
+            self.selected[batch] = selection
+        record = {**record, "performance": {**record["performance"], **selection}}
         self.records[batch] = self._judged(record, measured, revision, own=own)
         return released
 

@@ -65,6 +65,8 @@ class PerformanceStatus:
     low: float | None = None
     high: float | None = None
     labels_coverage: float | None = None
+    weighted: float | None = None  # for rows without a label, when those with one differ from them by `selected_by`
+    selected_by: tuple[str, ...] = ()
     estimated: float | None = None  # of the last batch, before its labels
     held_out: float | None = None
     floor: float | None = None
@@ -225,6 +227,8 @@ def _performance(
         low=known.get("low"),
         high=known.get("high"),
         labels_coverage=known.get("labels_coverage"),
+        weighted=known.get("weighted"),
+        selected_by=tuple(known.get("selected_by", ())),
         estimated=records[-1]["performance"].get("estimated") if records else None,
         held_out=manifest.metrics.get(metric) if manifest else None,
         floor=deployment.performance.floor,

@@ -148,6 +148,9 @@ def _performance(known: PerformanceStatus) -> Text:
         if known.low is not None and known.high is not None:
             text.append(f" ({output.number(known.low)} to {output.number(known.high)})")
         text.append(f" on {known.batch}, labels of {output.percent(known.labels_coverage or 0.0)} of its rows")
+    if known.selected_by:
+        others = f"rows with a label differ from the others by {', '.join(known.selected_by)}"
+        text.append(f"; weighted for all {output.number(known.weighted)}: {others}", style="yellow")
     compared = [("held out", known.held_out), ("floor", known.floor), ("estimated now", known.estimated)]
     for word, value in compared:
         if value is not None:

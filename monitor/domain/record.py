@@ -16,6 +16,8 @@ class Performance:
     """Of one window, in the deployment's metric. `labels_coverage` is the share of its rows with a label.
 
     `matured`: these are enough of them to judge it. `labels`: held, released or rejected, when they were doubted.
+    `selection_p_value`: that the labelled rows are like the others by chance; `selected_by` names what tells them apart
+    when that is improbable, and `weighted` is then the metric with each labelled row weighted for those like it.
     """
 
     realised: float | None = None
@@ -25,6 +27,9 @@ class Performance:
     labels_coverage: float = 0.0
     matured: bool = False
     labels: str | None = None
+    selection_p_value: float | None = None
+    selected_by: tuple[str, ...] = ()
+    weighted: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,9 @@ class BatchRecord:
                 **plain,
                 "window": Window(start, end),
                 "verdicts": verdicts,
-                "performance": Performance(**plain["performance"]),
+                "performance": Performance(
+                    **{**plain["performance"], "selected_by": tuple(plain["performance"]["selected_by"])}
+                ),
                 "label_prior": {name: ClassShare(**share) for name, share in plain["label_prior"].items()},
                 "notes": tuple(plain["notes"]),
             }

@@ -81,7 +81,14 @@ def seen(channel: Channel, verdict: Verdict, *columns: ColumnFinding, reason: st
 
 def matured(value: float, coverage: float = 1.0) -> Performance:
     return Performance(
-        realised=value, low=value - 0.05, high=value + 0.05, labels_coverage=coverage, matured=coverage >= 0.8
+        realised=value,
+        low=value - 0.05,
+        high=value + 0.05,
+        labels_coverage=coverage,
+        matured=coverage >= 0.8,
+        selection_p_value=1e-4 if coverage < 1 else None,
+        selected_by=("price",) if coverage < 1 else (),
+        weighted=value - 0.1 if coverage < 1 else None,
     )
 
 

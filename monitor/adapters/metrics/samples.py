@@ -56,6 +56,8 @@ def performance(scrape: Scrape, name: str, metric: str, record: Record) -> None:
     scrape.add("performance", known["realised"], name, metric)
     scrape.add("performance_low", known["low"], name, metric)
     scrape.add("performance_high", known["high"], name, metric)
+    scrape.add("performance_weighted", known["weighted"], name, metric)
+    scrape.add("labels_selection_p_value", known["selection_p_value"], name)
     scrape.add("labels_coverage_ratio", known["labels_coverage"], name)
     scrape.add("performance_window_end_timestamp_seconds", timestamp(record["window_end"]), name)
 
