@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from monitor.app.decide_next import decide_next
+from monitor.app.explain_shift import explain_shift
 from monitor.app.intake import Waiting
 from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
 from monitor.app.memory import DetectorMemory, RetrainMemory
@@ -163,8 +164,11 @@ def _record(
         judged=judged,
         window_rows=champion.bundle.manifest.window_rows,
     )
+    with watch.stage("explain"):
+        shift = explain_shift(restating, restating.records[draft.batch]) if judged else None
     record = replace(
         BatchRecord.from_dict(restating.records[draft.batch]),
+        shift=shift,
         decision=decided.decision.value,
         decision_reason=decided.reason,
         seconds=watch.seconds,

@@ -52,6 +52,7 @@ class LastBatch:
     quarantined: int
     model_version: int | None
     channels: Mapping[Channel, ChannelStatus]
+    shift: Mapping[str, Any] | None  # `domain.shift.Shift` as the record has it, while an alarm stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +188,7 @@ def _last(store: Store, records: Sequence[Mapping[str, Any]], deployment: Deploy
         quarantined=record["quarantined"],
         model_version=record["model_version"],
         channels=channels,
+        shift=record["shift"],
     )
 
 

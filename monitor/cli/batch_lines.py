@@ -62,6 +62,7 @@ def history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
     """Oldest first, as the history goes; the legend says what the marks mean."""
     several_years = len({record["window_end"][:4] for record in records}) > 1
     quarantined = any(record["quarantined"] for record in records)
+    shifted = any(record["shift"] for record in records)
     table = Table(box=None, pad_edge=False, header_style="dim", caption_justify="left", padding=(0, 1, 0, 0))
     table.add_column("window end", no_wrap=True)
     table.add_column("batch", overflow="ellipsis", no_wrap=True, min_width=8)
@@ -73,12 +74,16 @@ def history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
         table.add_column(heading, justify="center", no_wrap=True)
     table.add_column(metric, justify="right", no_wrap=True)
     table.add_column("labelled", justify="right", no_wrap=True)
+    if shifted:
+        table.add_column("shift", no_wrap=True)
     table.add_column("decision", no_wrap=True)
     for record in records:
         at = output.moment(datetime.fromisoformat(record["window_end"]))
         bad = [f"{record['quarantined']:,}" if record["quarantined"] else ""] if quarantined else []
         rows = f"{record['rows']:,}"
-        table.add_row(at if several_years else at[5:], record["batch"], rows, *bad, *_cells(record))
+        shift = [record["shift"]["kind"] if record["shift"] else ""] if shifted else []
+        cells = (*bad, *_cells(record), *shift, _decision(record))
+        table.add_row(at if several_years else at[5:], record["batch"], rows, *cells)
     table.caption = LEGEND
     return table
 
@@ -90,5 +95,4 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text | str, ...]:
         *(mark(verdicts[channel]["verdict"] if channel in verdicts else None) for channel in HEADINGS),
         output.number(performance["realised"]),
         output.percent(performance["labels_coverage"]) if performance["labels_coverage"] else "",
-        _decision(record),
     )

@@ -15,7 +15,13 @@ from monitor.cli.session import Session, names_or_all, pick, pick_with
 _BLOCKS = 4  # more deployments than this are shown as one line each
 
 
-def status(session: Session, name: NameOrAll = None) -> None:
+def status(
+    session: Session,
+    name: NameOrAll = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="While an alarm stands: what speaks for its type, and which rows.")
+    ] = False,
+) -> None:
     """Show at a glance how each deployment stands and what happens next."""
     from monitor.app.status import deployment_status
     from monitor.cli.status_view import overview, status_block
@@ -28,13 +34,13 @@ def status(session: Session, name: NameOrAll = None) -> None:
         output.emit([one.to_dict() for one in found])
         return
     console = output.stdout()
-    if len(found) > _BLOCKS:
+    if len(found) > _BLOCKS and not explain:
         console.print(overview(found))
         return
     for place, one in enumerate(found):
         if place:
             console.print()
-        console.print(status_block(one))
+        console.print(status_block(one, explain=explain))
 
 
 def history(

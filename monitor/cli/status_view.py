@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from rich.text import Text
 from monitor.app.status import ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
 from monitor.cli import output
 from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
+from monitor.cli.shift_view import shift_line, shift_rows
 from monitor.domain.verdict import Channel, Verdict
 
 _MOST_COLUMNS = 5
@@ -20,8 +21,8 @@ _WHOLE = 10  # from here on evidence is shown without a fraction
 _SHORT = timedelta(minutes=10)  # shorter windows are shown to the second
 
 
-def status_block(status: DeploymentStatus) -> RenderableType:
-    """Two columns, what and how it stands; long text wraps within its own column."""
+def status_block(status: DeploymentStatus, *, explain: bool = False) -> RenderableType:
+    """Two columns, what and how it stands; long text wraps within its own column. `explain`: also why."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -32,6 +33,8 @@ def status_block(status: DeploymentStatus) -> RenderableType:
         for channel, seen in status.last.channels.items():
             table.add_row(f"  {channel.value}", _channel(seen, status.last.batch))
         table.add_row("alarms", _alarms(status.last, status.false_alarms))
+        for what, told in _shift(status.last, explain=explain):
+            table.add_row(what, told)
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
     table.add_row("model", _model(status))
     table.add_row("labels", _labels(status))
@@ -109,6 +112,14 @@ def _channel(seen: ChannelStatus, last_batch: str) -> Text:
     if seen.incidents:
         text.append(f"\nout of line on this batch alone: {_listed(seen.incidents)}", style="not bold yellow")
     return text
+
+
+def _shift(last: LastBatch, *, explain: bool) -> Iterator[tuple[str, Text | str]]:
+    if last.shift is not None:
+        yield "shift", shift_line(last.shift)
+        yield from shift_rows(last.shift) if explain else ()
+    elif explain:
+        yield "shift", "no alarm stands, so there is nothing to explain"
 
 
 def _evidence(seen: ChannelStatus) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.batch import Window
+from monitor.domain.shift import Shift
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
 
@@ -59,6 +60,7 @@ class BatchRecord:
     label_fit: float | None = None  # p-value that the scores fit these shares; small: not label shift alone
     prior_corrected: bool = False  # the scores that were served are corrected for these shares
     labels_revision: int = 0  # state of the labels that `performance` was computed from
+    shift: Shift | None = None  # while an alarm stands: its type, the evidence, and what is responsible
     notes: tuple[str, ...] = ()  # what is worth knowing and harmed nothing: ignored columns, clipped estimates
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -78,6 +80,7 @@ class BatchRecord:
             "window_start": self.window.start.isoformat(),
             "window_end": self.window.end.isoformat(),
             "verdicts": {channel.value: verdict.to_dict() for channel, verdict in self.verdicts.items()},
+            "shift": self.shift and self.shift.to_dict(),
             "notes": list(self.notes),
             "seconds": {stage: round(s, 4) for stage, s in self.seconds.items()},
         }
@@ -97,6 +100,7 @@ class BatchRecord:
                     **{**plain["performance"], "selected_by": tuple(plain["performance"]["selected_by"])}
                 ),
                 "label_prior": {name: ClassShare(**share) for name, share in plain["label_prior"].items()},
+                "shift": Shift.from_dict(plain["shift"]) if plain["shift"] else None,
                 "notes": tuple(plain["notes"]),
             }
         )

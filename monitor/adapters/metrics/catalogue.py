@@ -47,6 +47,7 @@ _PERFORMANCE: Described = {
     "label_share_low_ratio": ("Lower end of the interval of the share.", ("class",)),
     "label_share_high_ratio": ("Upper end of the interval of the share.", ("class",)),
     "label_shift_fit_p_value": ("How well the scores of the last batch fit these shares; small: not at all.", ()),
+    "shift_kind": ("1 for the type of shift while an alarm stands, else 0.", ("kind",)),
 }
 _OPERATION: Described = {
     "model_info": ("1 for the champion.", ("version", "origin", "candidate")),

@@ -11,6 +11,7 @@ from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
 from monitor.domain.label_trust import Standing
 from monitor.domain.policy import Decision
+from monitor.domain.shift_kind import ShiftKind
 from monitor.domain.verdict import Channel, Verdict
 
 OTHER = "other"  # stands for the columns and classes that have no series of their own
@@ -27,6 +28,8 @@ def last_batch(scrape: Scrape, name: str, record: Record) -> None:
     scrape.one_of("last_decision", Decision, record["decision"], name)
     _label_shares(scrape, name, record["label_prior"])
     scrape.add("label_shift_fit_p_value", record["label_fit"], name)
+    for kind in ShiftKind:
+        scrape.add("shift_kind", float((record["shift"] or {}).get("kind") == kind), name, kind.value)
 
 
 def channels(scrape: Scrape, deployment: Deployment, newest: Record, labelled: Record) -> None:

@@ -26,13 +26,15 @@ class ClassifierShift:
     """`result` as in `classifier_test`; what the classifier learnt comes with it.
 
     `weights` (n reference rows): the density ratio current/reference at each reference row, from a model that has not
-    seen it. They are importance weights: around 1 on average, all 1 without drift. `shares` (groups): the part of the
+    seen it. They are importance weights: around 1 on average, all 1 without drift. `current` (m current rows): the same
+    ratio at each of those; the rows with the largest are most unlike the reference. `shares` (groups): the part of the
     difference of the mean log-odds, on rows held out, that each group of columns contributes; they sum to 1, or are
     all 0 when no group contributes.
     """
 
     result: Result
     weights: Array
+    current: Array
     shares: Array
 
 
@@ -50,7 +52,7 @@ def classifier_test(
     the difference of the fold's means and w the sum of the other folds' differences, which makes the variance of their
     mean 2/K of that of one of K folds, not 1/K, and the tail shorter than the normal one.
 
-    Too few rows (fewer than two of each sample per fold) or no column: not measured, weights 1, shares 0.
+    Too few rows (fewer than two of each sample per fold) or no column: not measured, all ratios 1, shares 0.
 
     References
     ----------
@@ -58,7 +60,7 @@ def classifier_test(
     """
     count = int(groups.max()) + 1 if groups.size else 0
     if min(ref.shape[0], cur.shape[0]) < _MIN_PER_FOLD * folds or count == 0:
-        return ClassifierShift(UNMEASURED, np.ones(ref.shape[0]), np.zeros(count))
+        return ClassifierShift(UNMEASURED, np.ones(ref.shape[0]), np.ones(cur.shape[0]), np.zeros(count))
     rows = np.concatenate([ref, cur])
     rows = np.concatenate([rows, _squares(rows)], axis=1)
     is_cur = np.arange(rows.shape[0]) >= ref.shape[0]
@@ -72,8 +74,9 @@ def classifier_test(
         gaps += model.coefficients * (rows[out & is_cur].mean(axis=0) - rows[out & ~is_cur].mean(axis=0)) / folds
     area = float(np.mean([fold.area for fold in areas]))
     p_value = float(special.ndtr(-np.mean([fold.z for fold in areas]) / math.sqrt(2 / folds)))
-    ratio = np.exp(np.clip(scores[~is_cur] - math.log(cur.shape[0] / ref.shape[0]), -_LOG_LIMIT, _LOG_LIMIT))
-    return ClassifierShift(Result(area, p_value, area - 0.5), ratio, _shares(gaps, np.tile(groups, 2), count))
+    ratio = np.exp(np.clip(scores - math.log(cur.shape[0] / ref.shape[0]), -_LOG_LIMIT, _LOG_LIMIT))
+    result = Result(area, p_value, area - 0.5)
+    return ClassifierShift(result, ratio[~is_cur], ratio[is_cur], _shares(gaps, np.tile(groups, 2), count))
 
 
 def _squares(rows: Rows) -> Rows:
