@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 2
 # all would take longer than the rest.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --no-compile --disable-pip-version-check
 
-CHECKED := monitor models tests $(wildcard benchmarks)
+CHECKED := monitor models tests dashboards $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run retrain test check bench clean
