@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from monitor.app.decide_next import decide_next
+from monitor.app.estimate_performance import Expected, estimate_performance
 from monitor.app.explain_shift import explain_shift
 from monitor.app.intake import Waiting
 from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
@@ -90,7 +91,17 @@ def _score_and_judge(
         judged = judge_batch(
             champion, validated.rows, scores, detector, labels=labels, config=rt.config, window=item.window
         )
-    return replace(judged, corrected=corrected)
+    with watch.stage("estimate"):
+        expected = estimate_performance(
+            champion,
+            validated.rows,
+            scores=scores,
+            served=served,
+            shares=None if labels is None else labels.shares,
+            metric=rt.config.performance.metric,
+            schema=rt.schema,
+        )
+    return replace(judged, corrected=corrected, expected=expected)
 
 
 def _served(scores: Scores, labels: LabelsSeen | None, *, correct: bool) -> tuple[Scores, dict[str, Scores]]:
@@ -104,8 +115,9 @@ def _draft(
     rt: Runtime, item: Waiting, champion: Champion, validated: Validated, seen: Judged | _Problem
 ) -> BatchRecord:
     """The record as far as it is known before labels and decision."""
+    expected = Expected()
     if isinstance(seen, Judged):
-        verdicts, prior, fit = dict(seen.verdicts), seen.label_prior, seen.label_fit
+        verdicts, prior, fit, expected = dict(seen.verdicts), seen.label_prior, seen.label_fit, seen.expected
     else:
         verdicts = {c: ChannelVerdict(channel=c, verdict=seen.verdict, reason=seen.reason) for c in _AT_ONCE}
         prior, fit = {}, None
@@ -125,6 +137,8 @@ def _draft(
         verdicts=verdicts,
         decision="",
         decision_reason="",
+        performance=expected.performance,
+        performance_segments=expected.segments,
         label_prior=prior,
         label_fit=fit,
         prior_corrected=isinstance(seen, Judged) and seen.corrected,

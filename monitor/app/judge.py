@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitor.app.estimate_performance import Expected
 from monitor.app.memory import DetectorMemory
 from monitor.app.runtime import Champion
 from monitor.config.deployment import Deployment
@@ -55,6 +56,7 @@ class Judged:
     label_prior: Mapping[str, ClassShare]
     label_fit: float | None  # p-value that the scores fit these shares
     corrected: bool = False  # the scores that were served are corrected for them
+    expected: Expected = field(default_factory=Expected)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

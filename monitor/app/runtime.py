@@ -33,6 +33,7 @@ from monitor.app.ports import (
 from monitor.config.deployment import Deployment
 from monitor.config.settings import Settings
 from monitor.domain.model_reference import ModelReference
+from monitor.domain.performance_estimate import Estimator, estimator_of
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias
 from monitor.domain.watch.model_watch import ModelWatch
@@ -45,11 +46,13 @@ _GENERATION = "generation"  # state key: who wrote this deployment's files last
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The deployed version, what it was trained on, and the detector that watches it under rule `budget`."""
+    """The deployed version, what it was trained on, the detector that watches it under rule `budget`, and what tells
+    how good it is before labels come; None without held-out rows."""
 
     bundle: ModelBundle
     reference: ModelReference
     watch: ModelWatch
+    estimator: Estimator | None
 
     @property
     def version(self) -> int:
@@ -109,7 +112,8 @@ class Runtime:
     def deployed(self, bundle: ModelBundle) -> Champion:
         """A version's files as they are when it is the champion."""
         reference = ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
-        return Champion(bundle, reference, _watch_of(reference, self.config))
+        estimator = estimator_of(reference.held_out, reference.label_shift, self.config.performance.calibration)
+        return Champion(bundle, reference, _watch_of(reference, self.config), estimator)
 
     @contextmanager
     def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:

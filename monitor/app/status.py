@@ -68,7 +68,10 @@ class PerformanceStatus:
     labels_coverage: float | None = None
     weighted: float | None = None  # for rows without a label, when those with one differ from them by `selected_by`
     selected_by: tuple[str, ...] = ()
-    estimated: float | None = None  # of the last batch, before its labels
+    estimated: float | None = None  # of the last batch, before its labels, with its interval and what it assumes
+    estimated_low: float | None = None
+    estimated_high: float | None = None
+    assumption: str | None = None
     held_out: float | None = None
     floor: float | None = None
 
@@ -221,6 +224,7 @@ def _performance(
     metric = deployment.performance.metric
     matured = newest_matured(records)
     known = {} if matured is None else matured["performance"]
+    now = records[-1]["performance"] if records else {}
     return PerformanceStatus(
         metric=metric,
         batch=matured["batch"] if matured else None,
@@ -231,7 +235,10 @@ def _performance(
         labels_coverage=known.get("labels_coverage"),
         weighted=known.get("weighted"),
         selected_by=tuple(known.get("selected_by", ())),
-        estimated=records[-1]["performance"].get("estimated") if records else None,
+        estimated=now.get("estimated"),
+        estimated_low=now.get("estimated_low"),
+        estimated_high=now.get("estimated_high"),
+        assumption=now.get("assumption"),
         held_out=manifest.metrics.get(metric) if manifest else None,
         floor=deployment.performance.floor,
     )

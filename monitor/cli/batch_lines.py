@@ -84,8 +84,15 @@ def history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
         shift = [record["shift"]["kind"] if record["shift"] else ""] if shifted else []
         cells = (*bad, *_cells(record), *shift, _decision(record))
         table.add_row(at if several_years else at[5:], record["batch"], rows, *cells)
-    table.caption = LEGEND
+    table.caption = f"{LEGEND}; ≈ estimated, no labels yet"
     return table
+
+
+def _measured(performance: Mapping[str, Any]) -> str:
+    """The realised metric, and the estimate as long as no label has come."""
+    if performance["realised"] is None and performance["estimated"] is not None:
+        return f"≈{output.number(performance['estimated'])}"
+    return output.number(performance["realised"])
 
 
 def _cells(record: Mapping[str, Any]) -> tuple[Text | str, ...]:
@@ -93,6 +100,6 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text | str, ...]:
     return (
         "" if record["model_version"] is None else str(record["model_version"]),
         *(mark(verdicts[channel]["verdict"] if channel in verdicts else None) for channel in HEADINGS),
-        output.number(performance["realised"]),
+        _measured(performance),
         output.percent(performance["labels_coverage"]) if performance["labels_coverage"] else "",
     )

@@ -16,6 +16,13 @@ from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.cli.shift_view import shift_line, shift_rows
 from monitor.domain.verdict import Channel, Verdict
 
+ASSUMED = {
+    None: "",
+    "no_shift": "nothing has moved for sure",
+    "covariate_shift": "the inputs have moved, labels at given inputs taken to be as before",
+    "label_shift": "the class shares have moved, inputs of each class taken to be as before",
+    "undecided": "inputs or class shares have moved, the interval covers both",
+}
 _MOST_COLUMNS = 5
 _WHOLE = 10  # from here on evidence is shown without a fraction
 _SHORT = timedelta(minutes=10)  # shorter windows are shown to the second
@@ -36,6 +43,7 @@ def status_block(status: DeploymentStatus, *, explain: bool = False) -> Renderab
         for what, told in _shift(status.last, explain=explain):
             table.add_row(what, told)
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
+    table.add_row("estimated", _estimated(status.performance))
     table.add_row("model", _model(status))
     table.add_row("labels", _labels(status))
     if status.last_attempt is not None:
@@ -162,11 +170,20 @@ def _performance(known: PerformanceStatus) -> Text:
     if known.selected_by:
         others = f"rows with a label differ from the others by {', '.join(known.selected_by)}"
         text.append(f"; weighted for all {output.number(known.weighted)}: {others}", style="yellow")
-    compared = [("held out", known.held_out), ("floor", known.floor), ("estimated now", known.estimated)]
-    for word, value in compared:
+    for word, value in [("held out", known.held_out), ("floor", known.floor)]:
         if value is not None:
             text.append(f"; {word} {output.number(value)}", style="dim")
     return text
+
+
+def _estimated(known: PerformanceStatus) -> Text:
+    """Of the last batch, before its labels, and what that takes for granted."""
+    if known.estimated is None:
+        return Text("–", style="dim")
+    text = Text(output.number(known.estimated), style="bold")
+    if known.estimated_low is not None and known.estimated_high is not None:
+        text.append(f" ({output.number(known.estimated_low)} to {output.number(known.estimated_high)})", "not bold")
+    return text.append(f" on the last batch; {ASSUMED[known.assumption]}", style="not bold dim")
 
 
 def _model(status: DeploymentStatus) -> Text:

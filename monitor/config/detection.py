@@ -101,3 +101,4 @@ Metric = Literal["accuracy", "roc_auc", "log_loss", "brier", "f1", "average_prec
 class PerformanceConfig(Part):
     metric: Metric
     floor: float | None = None  # worse than this on a matured window is drift whatever the test says
+    calibration: Literal["bias_corrected", "temperature", "isotonic"] = "bias_corrected"  # before it is estimated

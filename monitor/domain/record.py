@@ -19,18 +19,33 @@ class Performance:
     `matured`: these are enough of them to judge it. `labels`: held, released or rejected, when they were doubted.
     `selection_p_value`: that the labelled rows are like the others by chance; `selected_by` names what tells them apart
     when that is improbable, and `weighted` is then the metric with each labelled row weighted for those like it.
+    `low` and `high` are the interval of `realised`. `estimated` is from before the labels, under `assumption`, with the
+    interval of what was to be realised; it stays as it was when they have come.
     """
 
     realised: float | None = None
-    estimated: float | None = None
     low: float | None = None
     high: float | None = None
+    estimated: float | None = None
+    estimated_low: float | None = None
+    estimated_high: float | None = None
+    assumption: str | None = None  # see `domain.performance_estimate`
     labels_coverage: float = 0.0
     matured: bool = False
     labels: str | None = None
     selection_p_value: float | None = None
     selected_by: tuple[str, ...] = ()
     weighted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEstimate:
+    """Of the rows of a batch that have one level of a segment column."""
+
+    rows: int
+    estimated: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,7 @@ class BatchRecord:
     decision_reason: str
     rejected: Mapping[str, int] = field(default_factory=dict)  # rows in quarantine by reason (`RowReason`)
     performance: Performance = field(default_factory=Performance)
+    performance_segments: Mapping[str, Mapping[str, SegmentEstimate]] = field(default_factory=dict)  # by column, level
     label_prior: Mapping[str, ClassShare] = field(default_factory=dict)
     label_fit: float | None = None  # p-value that the scores fit these shares; small: not label shift alone
     prior_corrected: bool = False  # the scores that were served are corrected for these shares
@@ -99,6 +115,10 @@ class BatchRecord:
                 "performance": Performance(
                     **{**plain["performance"], "selected_by": tuple(plain["performance"]["selected_by"])}
                 ),
+                "performance_segments": {
+                    column: {level: SegmentEstimate(**seen) for level, seen in levels.items()}
+                    for column, levels in plain["performance_segments"].items()
+                },
                 "label_prior": {name: ClassShare(**share) for name, share in plain["label_prior"].items()},
                 "shift": Shift.from_dict(plain["shift"]) if plain["shift"] else None,
                 "notes": tuple(plain["notes"]),

@@ -30,24 +30,27 @@ class Calibration:
     bias: Array
 
     @classmethod
-    def fit(cls, scores: Array, target: npt.NDArray[np.integer]) -> Calibration:
+    def fit(
+        cls, scores: Array, target: npt.NDArray[np.integer], weights: Array | None = None, *, biased: bool = True
+    ) -> Calibration:
         """By maximum likelihood on rows the model was not fitted on; `scores` (n, k), `target` (n,) codes, −1: none.
 
-        Convex, solved by Newton's method with steps halved until they help. Without labelled rows: scores as they are.
+        `weights` (n,): how often each row counts. Without `biased`, temperature scaling alone: all biases 0. Convex,
+        solved by Newton's method with steps halved until they help. Without labelled rows: scores as they are.
         """
         known = target >= 0
-        logs, wanted = log_scores(scores[known]), target[known]
-        classes = scores.shape[1]
-        start = np.zeros(classes)  # sharpness first, then the biases of all classes but the first
-        start[0] = 1.0
-        theta, value = start, _loss(start, logs, wanted, start)
+        rows = _Rows(log_scores(scores[known]), target[known], np.ones(1) if weights is None else weights[known])
+        free = scores.shape[1] if biased else 1
+        theta = rows.start
+        value = rows.loss(theta)
         for _ in range(_STEPS):
-            gradient, bend = _derivatives(theta, logs, wanted, start)
-            step = np.linalg.solve(bend, gradient)
+            gradient, bend = rows.derivatives(theta)
+            step = np.zeros_like(theta)
+            step[:free] = np.linalg.solve(bend[:free, :free], gradient[:free])
             if float(gradient @ step) < _CLOSE:
                 break
             length = 1.0
-            while (reached := _loss(theta - length * step, logs, wanted, start)) > value and length > _CLOSE:
+            while (reached := rows.loss(theta - length * step)) > value and length > _CLOSE:
                 length /= 2
             theta, value = theta - length * step, reached
         return cls(sharpness=float(theta[0]), bias=np.concatenate([[0.0], theta[1:]]))
@@ -75,34 +78,49 @@ def slopes(miss: Array, logs: Array) -> Array:
     return np.column_stack([(miss * logs).sum(axis=1), miss[:, 1:]])
 
 
-def curvature(calibrated: Array, logs: Array) -> Array:
-    """Second derivative of the loss summed over the rows, (k, k)."""
+def curvature(calibrated: Array, logs: Array, weights: Array | None = None) -> Array:
+    """Second derivative of the loss summed over the rows, each counted `weights` (n,) times; (k, k)."""
     h = calibrated
+    w = np.ones(1) if weights is None else weights
     mean = (h * logs).sum(axis=1)
+    counted = h * w[:, None]
     found = np.empty((h.shape[1], h.shape[1]))
-    found[0, 0] = (h * np.square(logs)).sum() - np.square(mean).sum()
-    found[0, 1:] = found[1:, 0] = (h * (logs - mean[:, None])).sum(axis=0)[1:]
-    found[1:, 1:] = np.diag(h[:, 1:].sum(axis=0)) - h[:, 1:].T @ h[:, 1:]
+    found[0, 0] = (counted * np.square(logs)).sum() - (w * np.square(mean)).sum()
+    found[0, 1:] = found[1:, 0] = (counted * (logs - mean[:, None])).sum(axis=0)[1:]
+    found[1:, 1:] = np.diag(counted[:, 1:].sum(axis=0)) - h[:, 1:].T @ counted[:, 1:]
     return found
 
 
-def _logits(theta: Array, logs: Array) -> Array:
-    logits: Array = theta[0] * logs + np.concatenate([[0.0], theta[1:]])
-    return logits
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The loss of parameters θ: sharpness first, then the biases of all classes but the first."""
 
+    logs: Array
+    wanted: npt.NDArray[np.integer]
+    weights: Array  # (n,) or (1,)
 
-def _loss(theta: Array, logs: Array, wanted: npt.NDArray[np.integer], start: Array) -> float:
-    logits = _logits(theta, logs)
-    top = logits.max(axis=1)
-    normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    likelihood = normaliser - logits[np.arange(len(wanted)), wanted]
-    return float(likelihood.sum() + _RIDGE / 2 * np.square(theta - start).sum())
+    @property
+    def start(self) -> Array:
+        """Scores as they are."""
+        theta = np.zeros(self.logs.shape[1])
+        theta[0] = 1.0
+        return theta
 
+    def logits(self, theta: Array) -> Array:
+        logits: Array = theta[0] * self.logs + np.concatenate([[0.0], theta[1:]])
+        return logits
 
-def _derivatives(theta: Array, logs: Array, wanted: npt.NDArray[np.integer], start: Array) -> tuple[Array, Array]:
-    """Gradient and Hessian of `_loss`."""
-    h = softmax(_logits(theta, logs))
-    miss = h.copy()
-    miss[np.arange(len(wanted)), wanted] -= 1.0
-    gradient = slopes(miss, logs).sum(axis=0) + _RIDGE * (theta - start)
-    return gradient, curvature(h, logs) + _RIDGE * np.eye(len(theta))
+    def loss(self, theta: Array) -> float:
+        logits = self.logits(theta)
+        top = logits.max(axis=1)
+        normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+        likelihood = (normaliser - logits[np.arange(len(self.wanted)), self.wanted]) * self.weights
+        return float(likelihood.sum() + _RIDGE / 2 * np.square(theta - self.start).sum())
+
+    def derivatives(self, theta: Array) -> tuple[Array, Array]:
+        """Gradient and Hessian of `loss`."""
+        h = softmax(self.logits(theta))
+        miss = h.copy()
+        miss[np.arange(len(self.wanted)), self.wanted] -= 1.0
+        gradient = slopes(miss * self.weights[:, None], self.logs).sum(axis=0) + _RIDGE * (theta - self.start)
+        return gradient, curvature(h, self.logs, self.weights) + _RIDGE * np.eye(len(theta))

@@ -38,6 +38,21 @@ class Shares:
     shift_p: float | None
     fit_p: float | None
     reason: str = ""
+    influence: Influence | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Influence:
+    """What each row adds to an estimate, to first order; the mean over the rows is 0.
+
+    On the shares: `of_batch` (m, k) and `of_held_out` (n, k). Of the held-out rows alone: `on_calibration` (n, k), its
+    sharpness first, and `on_prior` (n, k).
+    """
+
+    of_batch: Array
+    of_held_out: Array
+    on_calibration: Array
+    on_prior: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +111,7 @@ class LabelShift:
             high=np.clip(share + _Z95 * error, 0.0, 1.0),
             shift_p=known.moved(),
             fit_p=known.goodness(),
+            influence=known.influence,
         )
 
     def correct(self, scores: Array, share: Array) -> Array:
@@ -130,12 +146,20 @@ class _Known:
         self._shift, self._h, self._share = shift, h, share
         self._score = _score(h, shift.prior, share)
         free = _directions(share)
-        bend = free.T @ (self._score.T @ self._score / len(h)) @ free
-        if bend.size and not np.linalg.cond(bend) < _WORST_CONDITION:
+        information = free.T @ (self._score.T @ self._score / len(h)) @ free
+        if information.size and not np.linalg.cond(information) < _WORST_CONDITION:
             raise np.linalg.LinAlgError("singular")
-        inverse = free @ np.linalg.solve(bend, free.T) if bend.size else np.zeros((len(share), len(share)))
+        inverse = free @ np.linalg.solve(information, free.T) if free.size else np.zeros((len(share), len(share)))
         self._of_batch = (self._score - self._score.mean(axis=0)) @ inverse
+        onehot = np.eye(len(share))[shift.target]
+        bend = curvature(shift.calibrated, shift.logs) / len(onehot)
+        self._on_calibration = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
+        self._on_prior = onehot - shift.prior
         self._of_held_out = self._held_out_influence(inverse, logs)
+
+    @property
+    def influence(self) -> Influence:
+        return Influence(self._of_batch, self._of_held_out, self._on_calibration, self._on_prior)
 
     def variance(self) -> Array:
         """Of each share, (k,)."""
@@ -162,7 +186,7 @@ class _Known:
     def moved(self) -> float | None:
         """P-value of the Wald test that the shares are those of the held-out rows, whose sampling error counts."""
         shift = self._shift
-        of_held_out = self._of_held_out - (np.eye(len(self._share))[shift.target] - shift.prior)
+        of_held_out = self._of_held_out - self._on_prior
         n, m = len(of_held_out), len(self._of_batch)
         covariance = self._of_batch.T @ self._of_batch / m**2 + of_held_out.T @ of_held_out / n**2
         return _wald(self._share - shift.prior, covariance)
@@ -178,10 +202,7 @@ class _Known:
         by_sharpness = (r * (logs - (r * q * logs).sum(axis=1)[:, None])).mean(axis=0)
         by_theta = np.column_stack([by_sharpness, by_bias[:, 1:]])
         by_prior = -by_bias / shift.prior
-        onehot = np.eye(len(q))[shift.target]
-        bend = curvature(shift.calibrated, shift.logs) / len(onehot)
-        of_theta = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
-        influence: Array = (of_theta @ by_theta.T + (onehot - shift.prior) @ by_prior.T) @ inverse
+        influence: Array = (self._on_calibration @ by_theta.T + self._on_prior @ by_prior.T) @ inverse
         return influence
 
 

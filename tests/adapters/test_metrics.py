@@ -22,6 +22,7 @@ from monitor.adapters.metrics.tally import Tally
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.daemon import Health
 from monitor.domain.batch import DeliveryKind
+from monitor.domain.performance_estimate import Assumption
 from monitor.domain.record import ClassShare
 from monitor.domain.verdict import Channel, ColumnFinding, Verdict
 from tests.support import stored
@@ -80,7 +81,8 @@ def put_measures(store: SqlStore, batch: str, *measures: dict) -> None:
 def everything(store: SqlStore) -> StoreCollector:
     """A past in which each metric has a value."""
     stored.put_champion(store, stored.manifest())
-    stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), drifting(1, {"price": 0.2}))
+    last = replace(drifting(1, {"price": 0.2}), performance=stored.ESTIMATED, performance_segments=stored.SEGMENTS)
+    stored.put(store, stored.record(0, performance=stored.matured(0.8, 0.9)), last)
     stored.put_attempt(store, stored.FIRST, "reject")
     stored.see(store, DeliveryKind.BATCH, "day_001", stored.FIRST)
     put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
@@ -95,6 +97,16 @@ def test_everything_that_is_documented_is_exported_and_nothing_else(store: SqlSt
         for s in family.samples
     }
     assert exported == {name: set(labels) for name, (_, _, labels) in metric_names().items()}
+
+
+def test_the_estimate_is_of_the_last_batch_with_what_it_assumes(store: SqlStore):
+    values = {(s.name, *s.labels.values()): s.value for f in everything(store).collect() for s in f.samples}
+    ends = [values[f"monitor_performance_estimated{end}", "prices", "accuracy"] for end in ("_low", "", "_high")]
+    assert ends == [0.7, 0.78, 0.86]
+    assumed = {label: values["monitor_performance_assumption", "prices", label] for label in Assumption}
+    assert {label for label, value in assumed.items() if value} == {"label_shift"}
+    segments = [key[3:] for key in values if key[0] == "monitor_performance_segment_estimated"]
+    assert segments == [("day", "Mon")]
 
 
 def test_the_reference_page_lists_every_metric_with_its_type_and_labels():

@@ -10,12 +10,14 @@ from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
-from monitor.domain.record import BatchRecord, ClassShare, Performance
+from monitor.domain.record import BatchRecord, ClassShare, Performance, SegmentEstimate
 from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict
 from monitor.domain.version import Alias, AliasMove, Lineage, Manifest
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
+ESTIMATED = Performance(estimated=0.78, estimated_low=0.7, estimated_high=0.86, assumption="label_shift")
+SEGMENTS = {"day": {"Mon": SegmentEstimate(60, 0.8, 0.7, 0.9), "Tue": SegmentEstimate(40, None, None, None)}}
 
 
 def open_store(folder: Path) -> SqlStore:

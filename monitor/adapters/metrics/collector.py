@@ -77,6 +77,7 @@ class StoreCollector(Collector):
         self._model(scrape, name, metric)
         if tally.newest is not None:
             samples.last_batch(scrape, name, tally.newest)
+            samples.estimated(scrape, name, metric, tally.newest)
             samples.channels(scrape, deployment, tally.newest, tally.judged or tally.newest)
             if deployment.detect.export:
                 samples.measured(scrape, deployment, self._store.measures(name, tally.newest["batch"]))

@@ -10,6 +10,7 @@ from monitor.adapters.metrics.catalogue import Scrape
 from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
 from monitor.domain.label_trust import Standing
+from monitor.domain.performance_estimate import Assumption
 from monitor.domain.policy import Decision
 from monitor.domain.shift_kind import ShiftKind
 from monitor.domain.verdict import Channel, Verdict
@@ -52,6 +53,18 @@ def measured(scrape: Scrape, deployment: Deployment, stored: Sequence[Record]) -
         measures.sort(key=lambda m: -abs(m["effect"] or 0.0))
         for m in measures[:_MOST_MEASURED]:
             scrape.add("measure", m["statistic"], deployment.name, channel, m["column"], name)
+
+
+def estimated(scrape: Scrape, name: str, metric: str, record: Record) -> None:
+    known = record["performance"]
+    scrape.add("performance_estimated", known["estimated"], name, metric)
+    scrape.add("performance_estimated_low", known["estimated_low"], name, metric)
+    scrape.add("performance_estimated_high", known["estimated_high"], name, metric)
+    if known["assumption"] is not None:
+        scrape.one_of("performance_assumption", Assumption, known["assumption"], name)
+    for segment, levels in record["performance_segments"].items():
+        for level, seen in levels.items():
+            scrape.add("performance_segment_estimated", seen["estimated"], name, metric, segment, level)
 
 
 def performance(scrape: Scrape, name: str, metric: str, record: Record) -> None:

@@ -1,0 +1,52 @@
+"""How much more often rows like a held-out one come in a batch: weights under which the held-out rows resemble it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from monitor.stats.multivariate.classifier import classifier_test
+
+Array = npt.NDArray[np.float64]
+
+_MOST_ROWS = 10_000  # of a batch
+_MOST_COLUMNS = 50  # those that moved most: the others tell the two apart by chance
+_LARGEST = 20.0  # of a weight, so that no single row stands for all
+_FEWEST = 30  # rows in which a column must not be 0: counts of fewer are not normal
+
+
+def moved(held_out: Array, batch: Array) -> Array:
+    """How many standard errors the mean of each column, then of its square, is away, (2d,); 0 where it cannot say.
+
+    `held_out` (n, d) and `batch` (m, d), n and m at least 1; see `domain.held_out`.
+    """
+    z = []
+    for power in (1, 2):
+        before, now = held_out**power, batch**power
+        variance = before.var(axis=0) / len(before) + now.var(axis=0) / len(now)
+        use = (np.count_nonzero(now, axis=0) + np.count_nonzero(before, axis=0) >= _FEWEST) & (variance > 0)
+        gap = now.mean(axis=0) - before.mean(axis=0)
+        z.append(np.where(use, gap / np.sqrt(np.where(use, variance, 1.0)), 0.0))
+    return np.concatenate(z)
+
+
+def moved_p(z: Array) -> float:
+    """P-value that no column has moved, by the largest of `z` and Bonferroni over the columns that say something."""
+    tested = int(np.count_nonzero(z))
+    return min(2.0 * float(special.ndtr(-np.abs(z).max(initial=0.0))) * tested, 1.0) if tested else 1.0
+
+
+def importance(held_out: Array, batch: Array, z: Array, rng: np.random.Generator) -> Array:
+    """Density ratio batch/held-out at each held-out row, (n,), by a classifier that has not seen the row; mean 1.
+
+    Of the columns the 50 that moved most by `z` are looked at; weights are cut at 20. All 1 with too few rows.
+    """
+    strength = np.abs(z).reshape(2, -1).max(axis=0)
+    columns = np.sort(np.argsort(-strength, kind="stable")[:_MOST_COLUMNS])
+    if len(batch) > _MOST_ROWS:
+        batch = batch[np.linspace(0, len(batch) - 1, _MOST_ROWS).round().astype(np.intp)]
+    found = classifier_test(held_out[:, columns], batch[:, columns], np.arange(columns.size), rng)
+    weights = np.minimum(found.weights, _LARGEST)
+    scaled: Array = weights / weights.mean()
+    return scaled
