@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from monitor.adapters.adwin import Adwin
 from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
@@ -278,6 +279,7 @@ class Application:
             artefacts=FolderArtefacts(data / "models" / config.name),
             scorer=scorer,
             trainer=ChildTrainer(),
+            error_rate=Adwin() if config.detect.error_rate == "adwin" else None,
             reporter=EvidentlyReporter(timeout=config.reports.timeout),
             clock=now_utc,
             log=self.log,

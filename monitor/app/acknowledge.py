@@ -69,7 +69,8 @@ def acknowledge(rt: Runtime, channel: Channel | None, reason: str) -> tuple[Ackn
 def _without_alarm(memory: DetectorMemory, channel: Channel, state: bytes) -> DetectorMemory:
     """One for performance below its floor was raised by no detector: then there may be no state."""
     states = {**memory.states, channel: state} if state else memory.states
-    return replace(memory, states=states, last={**memory.last, channel: Verdict.OK})
+    errors = memory.errors.closed() if channel is Channel.PERFORMANCE else memory.errors
+    return replace(memory, states=states, errors=errors, last={**memory.last, channel: Verdict.OK})
 
 
 def _seen(rt: Runtime, channel: Channel) -> Acknowledged:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from monitor.app.estimate_performance import Expected
 from monitor.app.memory import DetectorMemory
+from monitor.app.ports import ErrorRate
 from monitor.app.runtime import Champion
 from monitor.config.deployment import Deployment
 from monitor.config.detection import DetectConfig, PerformanceConfig
@@ -37,7 +38,7 @@ from monitor.domain.record import ClassShare
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.stats.label_shift import bbse
 from monitor.stats.label_shift_em import Shares
-from monitor.stats.losses import absolute_error, log_loss
+from monitor.stats.losses import absolute_error, correct, log_loss
 from monitor.stats.moments import Moments
 from monitor.stats.performance import Estimate, higher_is_better, metric_interval
 from monitor.stats.skill import absolute_error_at_random, class_spread, log_loss_at_random, skill, value_spread
@@ -242,9 +243,15 @@ def measure_window(
 
 
 def judge_window(
-    champion: Champion, seen: WindowMeasured, config: Deployment, memory: DetectorMemory, window: Window
+    champion: Champion,
+    seen: WindowMeasured,
+    config: Deployment,
+    memory: DetectorMemory,
+    window: Window,
+    *,
+    error_rate: ErrorRate | None = None,
 ) -> tuple[ChannelVerdict, DetectorMemory]:
-    """Judge a matured window of the champion's against its held-out rows."""
+    """Judge a matured window of the champion's against its held-out rows, and with `error_rate` row by row."""
     value, floor, metric = seen.estimate.value, config.performance.floor, config.performance.metric
     below = floor is not None and (value < floor if higher_is_better(metric) else value > floor)
     if config.detect.rule == "budget":
@@ -262,8 +269,22 @@ def judge_window(
             None,
             judge_performance(_loss_seen(champion.reference.loss, seen, metric, below), rule_of(config.detect)),
         )
+    if error_rate is not None:
+        memory, verdict = _row_by_row(seen.labelled, verdict, memory, error_rate)
     memory, verdict = memory.after(verdict, state=state)
     return verdict, memory
+
+
+def _row_by_row(
+    labelled: LabelledScores, verdict: ChannelVerdict, memory: DetectorMemory, error_rate: ErrorRate
+) -> tuple[DetectorMemory, ChannelVerdict]:
+    """An alarm of the error rate stands like any other; that of the loss comes first."""
+    errors = 1.0 - correct(labelled.scores, labelled.target)
+    history, risen = memory.errors.after(errors.astype(np.float32), error_rate)
+    memory = replace(memory, errors=history)
+    if not history.alarm or verdict.verdict is Verdict.DRIFT:
+        return memory, verdict
+    return memory, replace(verdict, verdict=Verdict.DRIFT, reason=history.alarm, raised=risen)
 
 
 def _loss_seen(reference: Moments, seen: WindowMeasured, metric: str, below_floor: bool) -> LossSeen:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from monitor.app.error_history import ErrorHistory
 from monitor.app.ports import Store, Transaction
 from monitor.domain.batch import Window
 from monitor.domain.policy import PolicyState, Trigger
@@ -16,6 +17,7 @@ from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
 _POLICY = "policy"
 _WATCHED = "watched"
+_ERRORS = "errors"
 _STARTS = 51  # windows whose median distance is the interval between batches
 
 
@@ -55,8 +57,9 @@ class RetrainMemory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorMemory:
     """What the rules remember. Of a model version, and back after a rollback: `streaks` of differing batches, `states`
-    of the budgeted detectors, the `last` verdict per channel and the channels `beyond` their distance. Of the
-    deployment whatever its version: `starts` of the last windows, and `counts`, alarms and judged batches per channel.
+    of the budgeted detectors, `errors` for the error-rate monitor, the `last` verdict per channel and the channels
+    `beyond` their distance. Of the deployment whatever its version: `starts` of the last windows, and `counts`, alarms
+    and judged batches per channel.
     """
 
     streaks: Mapping[Channel, int] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class DetectorMemory:
     beyond: tuple[Channel, ...] = ()
     starts: tuple[float, ...] = ()
     counts: Mapping[Channel, tuple[int, int]] = field(default_factory=dict)
+    errors: ErrorHistory = field(default_factory=ErrorHistory)
 
     @classmethod
     def load(cls, store: Store, deployment: str, version: int) -> DetectorMemory:
@@ -77,6 +81,7 @@ class DetectorMemory:
             beyond=tuple(Channel(name) for name in own.get("beyond", [])),
             starts=tuple(common.get("starts", ())),
             counts={Channel(name): (raised, judged) for name, (raised, judged) in common.get("counts", {}).items()},
+            errors=ErrorHistory.from_bytes(store.state(deployment, _key(version, _ERRORS))),
         )
 
     def save(self, tx: Transaction, deployment: str, version: int) -> None:
@@ -89,6 +94,8 @@ class DetectorMemory:
         tx.put_state(deployment, _key(version), json.dumps(own).encode())
         for channel, state in self.states.items():
             tx.put_state(deployment, _key(version, channel), state)
+        if self.errors.errors.size or self.errors.alarm:
+            tx.put_state(deployment, _key(version, _ERRORS), self.errors.to_bytes())
         common = {"starts": list(self.starts), "counts": dict(self.counts)}
         tx.put_state(deployment, _WATCHED, json.dumps(common).encode())
 

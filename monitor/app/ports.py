@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
@@ -368,6 +370,21 @@ class TrainingResult:
 class Trainer(Protocol):
     def train(self, job: TrainingJob, progress: Callable[[float, str], None]) -> TrainingResult:
         """Run in a child process with limits. Raises ModelError (raised, timed out, too much memory, died)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorsSeen:
+    """`recent`: so many of the newest errors are of one rate, `now`; `before`: the rate until then, None: no change."""
+
+    recent: int
+    before: float | None
+    now: float
+
+
+class ErrorRate(Protocol):
+    def look(self, past: npt.NDArray[np.float32], fresh: npt.NDArray[np.float32]) -> ErrorsSeen:
+        """Has the rate of the errors, 0 or 1 each, changed within `fresh`? The same errors give the same answer."""
         ...
 
 

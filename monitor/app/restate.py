@@ -168,7 +168,9 @@ class Restating:
         if not own:
             why = f"scored by version {record['model_version']}, which is no longer the champion"
             return _with(record, _unjudged(why))
-        judged, self.memory = judge_window(self.champion, measured, rt.config, self.memory, _window(record))
+        judged, self.memory = judge_window(
+            self.champion, measured, rt.config, self.memory, _window(record), error_rate=rt.error_rate
+        )
         return _with(record, judged)
 
 

@@ -20,6 +20,7 @@ from monitor.app.ports import (
     BatchSource,
     Clock,
     CollectedData,
+    ErrorRate,
     LabelBook,
     LabelSource,
     Log,
@@ -80,6 +81,7 @@ class Runtime:
     scorer: Scorer
     trainer: Trainer
     reporter: Reporter
+    error_rate: ErrorRate | None
     clock: Clock
     log: Log
     leases: Leases

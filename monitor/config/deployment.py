@@ -90,6 +90,8 @@ class Deployment(Part):
         for pattern in self.detect.columns:
             if not any(fnmatchcase(feature, pattern) for feature in self.schema_.features):
                 raise ValueError(f"detect.columns: no feature matches {pattern!r}")
+        if self.detect.error_rate != "none" and regression:
+            raise ValueError("detect.error_rate: a value is not right or wrong; only classes have an error rate")
         if self.predictions.correct_prior and regression:
             raise ValueError("predictions.correct_prior: a value has no class shares to correct for")
         if self.retrain.mode != "off" and self.labels is None:

@@ -26,7 +26,16 @@ class ChannelActions(Part):
         return str(getattr(self, channel.value))
 
 
-_ONLY_BUDGET = ("false_alarms", "incidents", "season", "mode", "max_distance", "watch_calendar", "columns")
+_ONLY_BUDGET = (
+    "false_alarms",
+    "incidents",
+    "season",
+    "mode",
+    "max_distance",
+    "error_rate",
+    "watch_calendar",
+    "columns",
+)
 _ONLY_PER_BATCH = ("alpha", "hold", "min_rows")
 
 
@@ -69,6 +78,7 @@ class DetectConfig(Part):
     season: Season = Season.NONE
     mode: Mode = Mode.NORMAL
     max_distance: float = Field(default=0.10, gt=0)  # AUC scale or share, from the training reference
+    error_rate: Literal["none", "adwin"] = "none"  # beside the loss, row by row; outside the budget of false alarms
     watch_calendar: bool = False  # also features that are functions of the timestamp
     columns: dict[str, ColumnConfig] = Field(
         default={}
