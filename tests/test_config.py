@@ -95,3 +95,26 @@ def test_a_key_of_the_other_rule_or_a_rate_that_is_none_is_refused_by_name(tmp_p
 @pytest.mark.parametrize("detect", [{"season": "weekday"}, {"rule": "per_batch", "alpha": 0.01, "min_effect": 0.1}])
 def test_a_key_of_its_own_rule_is_taken(tmp_path, detect):
     assert load(tmp_path, {**deployment(), "detect": detect}).detect.model_dump(include=set(detect)) == detect
+
+
+def test_candidates_are_known_by_name_or_are_ones_own(tmp_path):
+    plain = {**deployment(), "retrain": {"candidates": ["replay", "models/selection.py:mine"]}}
+    assert load(tmp_path, plain).retrain.candidates == ["replay", "models/selection.py:mine"]
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ({"retrain": {"candidates": ["recent"]}}, "unknown candidate 'recent'; did you mean 'recent_1x'?"),
+        (
+            {"retrain": {"candidates": ["models/selection.py"]}},
+            "unknown candidate 'models/selection.py'; known are all",
+        ),
+        ({"retrain": {"candidates": ["all", "all"]}}, "candidate 'all' is named twice"),
+        ({"gate": {"anchor": {"path": "a.parquet", "share": 0.1}}}, "gate.anchor: give either `path` or `share`"),
+        ({"gate": {"anchor": {"share": 0.6}}}, r"gate.anchor.share: .* less than or equal to 0.5"),
+    ],
+)
+def test_what_cannot_be_trained_or_held_to_is_an_error(tmp_path, section, why):
+    with pytest.raises(ConfigError, match=why):
+        load(tmp_path, {**deployment(), **section})

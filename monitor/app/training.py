@@ -14,7 +14,7 @@ from monitor.app.runtime import Runtime
 from monitor.app.situation import current_rows, estimated_prior, newest_change
 from monitor.config.deployment import Deployment
 from monitor.config.retraining import GateConfig
-from monitor.domain.candidates import is_own
+from monitor.domain.candidates import is_own, own_file
 from monitor.domain.gate import Check, GateKind, GateRule
 from monitor.domain.version import Lineage, Manifest
 from monitor.errors import ConfigError
@@ -40,7 +40,7 @@ def training_job(
 ) -> TrainingJob:
     """Fill in what the deployment's configuration says, and what is known beside the labelled rows."""
     config = rt.config
-    own = {name: rt.settings.path(name.rpartition(":")[0]) for name in candidates if is_own(name)}
+    own = {name: rt.settings.path(own_file(name)) for name in candidates if is_own(name)}
     needs = set(candidates)
     current = current_rows(rt, staging.with_name("current.parquet")) if own or "importance" in needs else None
     return TrainingJob(

@@ -22,15 +22,26 @@ if TYPE_CHECKING:
 Version = Annotated[str | None, typer.Argument(metavar="VERSION", help="Number, as `models list` shows it.")]
 
 
-def list_(session: Session, name: Name = None) -> None:
+def list_(
+    session: Session,
+    name: Name = None,
+    trained_on: Annotated[
+        str | None, typer.Option("--trained-on", metavar="BATCH", help="Only those fitted on rows of this batch.")
+    ] = None,
+) -> None:
     """List the versions with what they were trained on and how good they were; the champion is marked."""
     with session.application() as app:
         chosen = pick(app.deployments, name)
         manifests = app.store.manifests(chosen)
+        if trained_on is not None:
+            manifests = [m for m in manifests if trained_on in m.lineage.batches]
         aliases = aliases_of(app.store, chosen)
         metric = app.deployments[chosen].performance.metric
     if session.json:
         output.emit([{**m.to_dict(), "aliases": aliases.get(m.version, [])} for m in manifests])
+        return
+    if not manifests and trained_on is not None:
+        output.stderr().print(f"{chosen}: no version was fitted on rows of {trained_on}")
         return
     if not manifests:
         output.stderr().print(f"{chosen}: no version yet; the first one is trained by `monitor once` or `monitor run`")

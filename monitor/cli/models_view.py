@@ -58,6 +58,8 @@ def version_page(manifest: Manifest, aliases: Sequence[str], moves: Sequence[Ali
     table.add_row("  rows digest", manifest.lineage.rows_digest or "–")
     table.add_row("held out", output.count(manifest.held_out_rows, "row"))
     table.add_row("metrics", _pairs(manifest.metrics))
+    for place, check in enumerate(manifest.checks):
+        table.add_row("gate" if place == 0 else "", f"{check.name}  {check.finding.value}: {check.detail}")
     table.add_row("code", f"{manifest.code}  {manifest.code_hash[:12]}" if manifest.code else "served elsewhere")
     table.add_row("parameters", _pairs(manifest.params))
     table.add_row("seed", str(manifest.seed))

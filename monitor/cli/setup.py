@@ -10,6 +10,7 @@ import typer
 
 from monitor.cli import output
 from monitor.cli.session import Session
+from monitor.domain.candidates import is_own, own_file
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
     code = deployment.model.code
     if code is not None and not settings.path(code).is_file():
         yield f"{deployment.name}: model.code {settings.path(code)} is not there"
+    for name in deployment.retrain.candidates:
+        if is_own(name) and not settings.path(own_file(name)).is_file():
+            yield f"{deployment.name}: retrain.candidates: {settings.path(own_file(name))} is not there"
+    anchor = deployment.gate.anchor.path
+    if anchor is not None and _missing(settings, anchor):
+        yield f"{deployment.name}: gate.anchor.path {settings.path(anchor)} is not there"
     if deployment.training is not None and _missing(settings, deployment.training.path):
         yield f"{deployment.name}: training.path {settings.path(deployment.training.path)} is not there"
     if deployment.batches.path is not None and _missing(settings, deployment.batches.path):

@@ -81,6 +81,11 @@ def is_own(name: str) -> bool:
     return _OWN.fullmatch(name) is not None
 
 
+def own_file(name: str) -> str:
+    """The file of a user's own selection."""
+    return name.rpartition(":")[0]
+
+
 def select(name: str, pool: Pool) -> Selection:
     """Raises DataError for a name that does not exist, and when the rows do not allow this selection."""
     if name not in CANDIDATES:

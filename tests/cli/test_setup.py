@@ -43,6 +43,10 @@ def test_check_config_says_ok_and_what_is_not_there_yet(monitor: Monitor, fresh:
     said = monitor("-c", fresh.config, "check-config", "--json")
     assert (said.code, said.json["ok"]) == (0, True)
     assert said.json["warnings"] == [f"tiny: training.path {fresh.folder / 'training.parquet'} is not there"]
+    fresh.configure({"retrain": {"candidates": ["mine.py:mine"]}, "gate": {"anchor": {"path": "trusted.parquet"}}})
+    warnings = monitor("-c", fresh.config, "check-config", "--json").json["warnings"]
+    assert warnings[0] == f"tiny: retrain.candidates: {fresh.folder / 'mine.py'} is not there"
+    assert warnings[1] == f"tiny: gate.anchor.path {fresh.folder / 'trusted.parquet'} is not there"
 
 
 def test_check_config_lists_every_error_of_every_file(monitor: Monitor, fresh: Project):
