@@ -40,7 +40,7 @@ from monitor.app.leases import Leases
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
 from monitor.app.push import Push, Pushed
 from monitor.app.report_batch import Report, report_batch
-from monitor.app.retrain_model import retrain
+from monitor.app.retrain_model import Orders, retrain
 from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
 from monitor.config.reading import load_deployments, load_settings
@@ -130,11 +130,11 @@ class Application:
         if not drained or self._at_attempt:
             os._exit(0)
 
-    def retrain(self, name: str, *, dry_run: bool, progress: Progress) -> dict[str, Any]:
+    def retrain(self, name: str, orders: Orders, progress: Progress) -> dict[str, Any]:
         """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for too long."""
         runtime = self._runtimes[name]
         with runtime.working(self.patience):
-            return retrain(runtime, Trigger.OPERATOR, progress, dry_run=dry_run).to_dict()
+            return retrain(runtime, Trigger.OPERATOR, progress, orders).to_dict()
 
     def begin_retrain(self, name: str, *, dry_run: bool) -> Future[dict[str, Any]]:
         """The same beside the caller; given up when the daemon stops. What came of it is in the journal, too."""
@@ -147,7 +147,7 @@ class Application:
         def attempt() -> dict[str, Any]:
             self._at_attempt.add(name)
             try:
-                return self.retrain(name, dry_run=dry_run, progress=progress)
+                return self.retrain(name, Orders(mode="dry_run" if dry_run else None), progress)
             except MonitorError as exc:
                 self.log.warning("retrain_given_up", deployment=name, error=str(exc))
                 raise
@@ -204,6 +204,7 @@ class Application:
         self._reports.shutdown(wait=False, cancel_futures=True)
         for runtime in self._runtimes.values():
             runtime.scorer.close()
+            runtime.beside.close()
 
     def _with_reports(self, listener: Listener) -> Listener:
         """Reports are made beside the passes, never in their way."""
@@ -237,9 +238,10 @@ class Application:
         self._pushes[config.name] = Push(
             deployment=config.name, store=self.store, inboxes=sources.inboxes, log=self.log
         )
-        scorer: Scorer = ColumnScorer(schema)
-        if config.model.code is not None:
-            scorer = ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust)
+        worker, beside = (
+            ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust) for _ in range(2)
+        )
+        scorer: Scorer = ColumnScorer(schema) if config.model.code is None else worker
 
         def open_data() -> tuple[CollectedData, LabelBook]:
             folder = data / "collected" / config.name
@@ -278,6 +280,7 @@ class Application:
             open_data=open_data,
             artefacts=FolderArtefacts(data / "models" / config.name),
             scorer=scorer,
+            beside=beside,
             trainer=ChildTrainer(),
             error_rate=Adwin() if config.detect.error_rate == "adwin" else None,
             reporter=EvidentlyReporter(timeout=config.reports.timeout),

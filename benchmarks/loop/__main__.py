@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.loop.product import Played, play
 from benchmarks.loop.rivals import RULES, Recorded, simulate
-from benchmarks.loop.streams import NETWORK, STREAMS, Stream, cut
+from benchmarks.loop.streams import NETWORK, NETWORK_PARAMS, STREAMS, Stream, cut
 from benchmarks.speed import RESULTS
 
 PRODUCT, FROZEN_NETWORK, WATCHED_NETWORK = "driftloop", "network, frozen", "network, driftloop"
@@ -52,7 +52,7 @@ def main() -> None:
 def _loops(stream: Stream, chosen: argparse.Namespace, folder: Path) -> Iterator[Played]:
     pieces = cut(stream, chosen.data, _made(folder / f"{stream.name}-{chosen.delay}"), delay=chosen.delay)
     changes = json.loads(chosen.set)
-    network = {"model": {"code": str(NETWORK), "params": dict(stream.network)}}
+    network = {"model": {"code": str(NETWORK), "params": NETWORK_PARAMS}}
     changed = {
         PRODUCT: changes,
         FROZEN_NETWORK: {**changes, **network, **OFF},
@@ -65,7 +65,7 @@ def _loops(stream: Stream, chosen: argparse.Namespace, folder: Path) -> Iterator
             yield play(pieces, place, loop=loop, delay=chosen.delay, changes=changed[loop])
         else:
             recorded = recorded or Recorded.read(pieces)
-            yield simulate(pieces, recorded, loop, delay=chosen.delay)
+            yield simulate(pieces, recorded, loop, RULES[loop](recorded), delay=chosen.delay)
 
 
 def _made(folder: Path) -> Path:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from river.drift import ADWIN
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
@@ -96,6 +95,8 @@ class AdwinOnLoss:
     """River's defaults, fed with the loss of every labelled row."""
 
     def __init__(self) -> None:
+        from river.drift import ADWIN  # of the extra `bench`
+
         self._adwin = ADWIN()
 
     def due(self, batch: int, *, fitted: int, known: Sequence[np.ndarray]) -> bool:
@@ -140,9 +141,9 @@ RULES: dict[str, Callable[[Recorded], Rule]] = {
 }
 
 
-def simulate(cut: Cut, recorded: Recorded, name: str, *, delay: int) -> Played:
+def simulate(cut: Cut, recorded: Recorded, name: str, rule: Rule, *, delay: int) -> Played:
     """Play a rule; the numbers are those that the product reports for itself."""
-    rule, edges = RULES[name](recorded), recorded.edges
+    edges = recorded.edges
     fitted = edges[0]
     model, losses, retrained, pending = _fit(recorded, fitted), [], 0, []
     for batch in range(len(edges) - 1):

@@ -8,7 +8,7 @@ these streams, with labels one batch late.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 TREES = HERE.parents[1] / "models" / "gradient_boosting.py"
 FOREST = HERE / "forest.py"
 NETWORK = HERE.parents[1] / "models" / "tabular_network.py"
+NETWORK_PARAMS = {"hidden": [32, 16], "epochs": 15, "batch_size": 256}  # small: twenty attempts are to be affordable
 FIRST = 0.2  # of the rows: for the first model
 
 
@@ -42,7 +43,6 @@ class Stream:
     categorical: tuple[str, ...] = ()
     every: int = 1
     model: Path = TREES
-    network: Mapping[str, Any] = field(default_factory=dict)  # parameters of the tabular network, where it can be used
 
     def score(self, mean: float) -> float:
         """0: as good as never retraining; 1: as the best loop in hindsight."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from monitor.app.champion import ensure_champion
 from monitor.app.check_batch import check_batch
+from monitor.app.conclude import Conclusion, conclude_trial
 from monitor.app.intake import waiting_batches
 from monitor.app.join_labels import stage_labels
 from monitor.app.memory import RetrainMemory
@@ -27,6 +28,7 @@ class Listener:
 
     record: Callable[[BatchRecord], None] = _ignore
     attempt: Callable[[Attempt], None] = _ignore
+    conclusion: Callable[[Conclusion], None] = _ignore
     progress: Progress = field(default=lambda share, what: None)
     stop: Callable[[], bool] = field(default=lambda: False)
 
@@ -43,7 +45,7 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
     champion = ensure_champion(rt, listener.progress)
     stage_labels(rt, now)
     records: list[BatchRecord] = []
-    _make_pending_attempt(rt, listener)
+    _act(rt, listener)
     for item in waiting_batches(rt, now):
         if listener.stop():
             return records
@@ -51,7 +53,7 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
         record = check_batch(rt, item, champion, now=now)
         records.append(record)
         listener.record(record)
-        _make_pending_attempt(rt, listener)
+        _act(rt, listener)
     champion = rt.champion() or champion
     restate_windows(rt, champion, now)
     if rt.unreadable:
@@ -59,7 +61,10 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
     return records
 
 
-def _make_pending_attempt(rt: Runtime, listener: Listener) -> None:
+def _act(rt: Runtime, listener: Listener) -> None:
+    """What the last batch has decided: the end of a trial first, then an attempt."""
+    if (conclusion := conclude_trial(rt)) is not None:
+        listener.conclusion(conclusion)
     memory = RetrainMemory.load(rt.store, rt.name)
     if memory.pending is not None and not listener.stop():
         listener.attempt(retrain(rt, memory.pending, listener.progress))

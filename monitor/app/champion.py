@@ -11,7 +11,10 @@ from monitor.app.ports import Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.snapshot import take_first_snapshot
 from monitor.app.training import publish, staging_folder, trained_manifest, training_job
+from monitor.app.trial_state import save_trial
 from monitor.domain.model import Progress
+from monitor.domain.policy import Trigger
+from monitor.domain.trial import Role, Trial
 from monitor.domain.verdict import Channel
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError
@@ -19,6 +22,7 @@ from monitor.errors import ConfigError
 _ANY = timedelta(days=1)  # an interval that no number of a successor depends on
 _HELD_OUT_SHARE = 0.2  # of the first training set: the newest rows, for the reference's scores and loss
 _PROMOTED = "promoted"
+_ROLLED_BACK = "rolled_back"
 
 
 def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
@@ -47,16 +51,55 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
     return champion
 
 
-def install(
-    rt: Runtime, tx: Transaction, manifest: Manifest, memory: DetectorMemory, *, at: datetime, reason: str
+def deploy(
+    rt: Runtime,
+    tx: Transaction,
+    version: int,
+    memory: DetectorMemory,
+    *,
+    at: datetime,
+    reason: str,
+    watch: Trial | None = None,
 ) -> AliasMove:
-    """Enter a version and make it the champion, with the memory that it starts from (see `first_memory`).
+    """Make a version that was never deployed the champion, with the memory that it starts from (see `first_memory`).
 
-    `announce` the move once the transaction has taken effect.
+    `watch` is the trial that follows (see `watch_after`). `announce` the move once the transaction has taken effect.
     """
-    tx.add_version(manifest)
-    memory.save(tx, rt.name, manifest.version)
-    return _move(rt, tx, manifest.version, at=at, reason=reason, event=_PROMOTED)
+    memory.save(tx, rt.name, version)
+    return _move(rt, tx, version, at=at, reason=reason, event=_PROMOTED, trial=watch)
+
+
+def take_back(rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: str) -> AliasMove:
+    """Make the predecessor the champion again: its reference comes with it, its detector goes on where it was."""
+    return _move(rt, tx, version, at=at, reason=reason, event=_ROLLED_BACK)
+
+
+def announce_return(rt: Runtime, move: AliasMove) -> None:
+    announce(rt, move, _ROLLED_BACK)
+
+
+def watch_after(rt: Runtime, version: int, trigger: Trigger) -> Trial | None:
+    """The trial of a version that is about to be promoted, beside the champion of now. None when there is to be none.
+
+    Without labels nothing could be compared.
+    """
+    champion, windows = rt.champion(), rt.config.retrain.watch
+    if champion is None or champion.version == version or windows == 0 or rt.config.labels is None:
+        return None
+    return Trial(
+        role=Role.PREDECESSOR,
+        champion=version,
+        other=champion.version,
+        windows=windows,
+        trigger=trigger,
+        answered=open_alarm(rt, champion),
+    )
+
+
+def open_alarm(rt: Runtime, champion: Champion) -> bool:
+    """Whether drift stands on a channel that may cause a retrain."""
+    detector = DetectorMemory.load(rt.store, rt.name, champion.version)
+    return any(rt.config.detect.channels.of(channel) == "retrain" for channel in detector.drifting)
 
 
 def announce(rt: Runtime, move: AliasMove, event: str = _PROMOTED) -> None:
@@ -82,13 +125,23 @@ def first_memory(rt: Runtime, manifest: Manifest) -> DetectorMemory:
 
 
 def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
-    """Make a known version the champion, by the operator's word. Its detector goes on where it was."""
+    """Make a known version the champion, by the operator's word. Its detector goes on where it was.
+
+    One that a retrain has built and that waited for this is watched like any other promotion; other versions are not.
+    """
     manifest = rt.store.manifest(rt.name, version)
     if manifest is None:
         known = ", ".join(str(m.version) for m in rt.store.manifests(rt.name)) or "none"
         raise ConfigError(f"{rt.name}: no version {version}; known: {known}")
     rt.artefacts.verify(manifest)
-    return _moved(rt, version, reason, _PROMOTED)
+    new = not DetectorMemory.exists(rt.store, rt.name, version)
+    waited = manifest.origin == "retrain" and rt.store.alias(rt.name, Alias.CANDIDATE) == version
+    watch = watch_after(rt, version, Trigger.OPERATOR) if waited else None
+    memory = first_memory(rt, manifest) if new else DetectorMemory.load(rt.store, rt.name, version)
+    with rt.transaction() as tx:
+        move = deploy(rt, tx, version, memory, at=rt.clock(), reason=reason, watch=watch)
+    announce(rt, move)
+    return move
 
 
 def rollback(rt: Runtime, reason: str) -> AliasMove:
@@ -103,23 +156,23 @@ def rollback(rt: Runtime, reason: str) -> AliasMove:
     if manifest is None:
         raise ConfigError(f"{rt.name}: there is no earlier champion to go back to")
     rt.artefacts.verify(manifest)
-    return _moved(rt, manifest.version, reason, "rolled_back")
-
-
-def _moved(rt: Runtime, version: int, reason: str, event: str) -> AliasMove:
     with rt.transaction() as tx:
-        move = _move(rt, tx, version, at=rt.clock(), reason=reason, event=event)
-    announce(rt, move, event)
+        move = take_back(rt, tx, manifest.version, at=rt.clock(), reason=reason)
+    announce_return(rt, move)
     return move
 
 
-def _move(rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: str, event: str) -> AliasMove:
+def _move(
+    rt: Runtime, tx: Transaction, version: int, *, at: datetime, reason: str, event: str, trial: Trial | None = None
+) -> AliasMove:
+    """A trial that was running beside the earlier champion is over."""
     previous = rt.store.alias(rt.name, Alias.CHAMPION)
     move = AliasMove(alias=Alias.CHAMPION, version=version, previous=previous, at=at, reason=reason)
     tx.move_alias(rt.name, move)
     candidate = rt.store.alias(rt.name, Alias.CANDIDATE)
     if candidate == version:
         tx.move_alias(rt.name, replace(move, alias=Alias.CANDIDATE, version=None, previous=candidate))
+    save_trial(tx, rt.name, trial)
     tx.add_event(rt.name, at, event, {"version": version, "previous": previous, "reason": reason})
     return move
 
@@ -149,9 +202,9 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
         manifest = trained_manifest(rt, result, origin="initial", parent=None, window_rows=snapshot.rows)
         manifest = publish(rt, job.staging, manifest)
         with rt.transaction() as tx:
-            move = install(
-                rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=f"first model, trained from {training.path}"
-            )
+            tx.add_version(manifest)
+            reason = f"first model, trained from {training.path}"
+            move = deploy(rt, tx, manifest.version, DetectorMemory(), at=rt.clock(), reason=reason)
         announce(rt, move)
 
 
@@ -160,6 +213,7 @@ def _take_first(rt: Runtime, path: str) -> None:
     with staging_folder(rt) as folder:
         manifest = take_in(rt, path, folder / "version", None, origin="initial")
         with rt.store.transaction() as tx:
+            tx.add_version(manifest)
             reason = f"served elsewhere; its scores of {path} are the reference"
-            move = install(rt, tx, manifest, DetectorMemory(), at=rt.clock(), reason=reason)
+            move = deploy(rt, tx, manifest.version, DetectorMemory(), at=rt.clock(), reason=reason)
         announce(rt, move)

@@ -24,11 +24,14 @@ from monitor.app.ports import Transaction, Validated
 from monitor.app.restate import Restating
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.stopwatch import Stopwatch
+from monitor.app.trial_state import save_trial
+from monitor.app.trials import compare_matured, running_trial, said_of, score_beside
 from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Scores
 from monitor.domain.quarantine import RowReason
 from monitor.domain.record import BatchRecord
 from monitor.domain.score_columns import CORRECTED, RAW
+from monitor.domain.trial import Trial
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.errors import BusyError, DataError
 
@@ -49,11 +52,17 @@ def check_batch(rt: Runtime, item: Waiting, champion: Champion, *, now: datetime
     if not rt.store.claim(item.entry.id, owner=rt.leases.owner, until=rt.clock() + rt.leases.length):
         raise BusyError(f"{rt.name}: batch {item.entry.name} is claimed by another process")
     watch = Stopwatch()
-    detector = DetectorMemory.load(rt.store, rt.name, champion.version)
+    detector, trial = DetectorMemory.load(rt.store, rt.name, champion.version), running_trial(rt, champion)
     validated, problem = _read(rt, item, watch, now)
-    seen = problem or _score_and_judge(rt, item, champion, validated, watch=watch, detector=detector)
+    seen: Judged | _Problem
+    if problem is not None:
+        seen = problem
+    else:
+        with watch.stage("score_beside"):
+            trial, beside = score_beside(rt, trial, item.entry.name, validated.rows, champion)
+        seen = _score_and_judge(rt, item, champion, validated, watch=watch, detector=detector, beside=beside)
     draft = _draft(rt, item, champion, validated, seen)
-    return _record(rt, item, champion, draft, seen=seen, watch=watch, detector=detector)
+    return _record(rt, item, champion, draft, seen=seen, watch=watch, detector=detector, trial=trial)
 
 
 def _read(rt: Runtime, item: Waiting, watch: Stopwatch, now: datetime) -> tuple[Validated, _Problem | None]:
@@ -74,16 +83,24 @@ def _read(rt: Runtime, item: Waiting, watch: Stopwatch, now: datetime) -> tuple[
 
 
 def _score_and_judge(
-    rt: Runtime, item: Waiting, champion: Champion, validated: Validated, *, watch: Stopwatch, detector: DetectorMemory
+    rt: Runtime,
+    item: Waiting,
+    champion: Champion,
+    validated: Validated,
+    *,
+    watch: Stopwatch,
+    detector: DetectorMemory,
+    beside: Mapping[str, Scores],
 ) -> Judged:
+    """`beside`: scores of a version on trial, which are only kept."""
     with watch.stage("score"):
         scores = rt.scorer.score(champion.bundle, validated.rows)
         labels = see_labels(champion.reference, scores)
-    served, beside = _served(scores, labels, correct=rt.config.predictions.correct_prior)
-    corrected = RAW in beside
+    served, others = _served(scores, labels, correct=rt.config.predictions.correct_prior)
+    corrected = RAW in others
     with watch.stage("collect"):
         classes = champion.bundle.manifest.classes
-        rt.collected.write(item.entry.name, item.window, validated.rows, served, classes, beside=beside)
+        rt.collected.write(item.entry.name, item.window, validated.rows, served, classes, beside={**others, **beside})
     if corrected != rt.corrects:
         rt.corrects = corrected
         rt.log.info("prior_correction", deployment=rt.name, batch=item.entry.name, corrected=corrected)
@@ -161,6 +178,7 @@ def _record(
     seen: Judged | _Problem,
     watch: Stopwatch,
     detector: DetectorMemory,
+    trial: Trial | None,
 ) -> BatchRecord:
     """Join the labels that are due, decide, and write everything in one transaction."""
     clock, judged = rt.latest or item.window.end, isinstance(seen, Judged)
@@ -169,20 +187,24 @@ def _record(
     with watch.stage("labels"):
         restating = Restating.begin(rt, champion, detector)
         restating.join(clock, current=draft.to_dict())
+        trial = compare_matured(rt, trial, champion)
     memory, decided = decide_next(
         rt,
         RetrainMemory.load(rt.store, rt.name),
         restating.memory,
         restating.labels,
+        trial,
         now=clock,
         judged=judged,
         window_rows=champion.bundle.manifest.window_rows,
     )
     with watch.stage("explain"):
         shift = explain_shift(restating, restating.records[draft.batch]) if judged else None
+    record = BatchRecord.from_dict(restating.records[draft.batch])
     record = replace(
-        BatchRecord.from_dict(restating.records[draft.batch]),
+        record,
         shift=shift,
+        notes=(*record.notes, *said_of(rt, trial, restating.memory)),
         decision=decided.decision.value,
         decision_reason=decided.reason,
         seconds=watch.seconds,
@@ -194,6 +216,7 @@ def _record(
             tx.put_measures(rt.name, draft.batch, _measures(seen))
         restating.save(tx, clock)
         memory.save(tx, rt.name)
+        save_trial(tx, rt.name, trial)
         body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
         _settle(tx, item, seen)

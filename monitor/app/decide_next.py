@@ -9,9 +9,11 @@ from datetime import datetime
 from monitor.app.label_memory import LabelMemory
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.runtime import Runtime
+from monitor.app.trials import role_in_words
 from monitor.config.deployment import Deployment
 from monitor.domain.label_trust import Standing
 from monitor.domain.policy import Decided, Decision, PolicyRule, Seen, decide, observe
+from monitor.domain.trial import Role, Trial
 
 
 def policy_rule(config: Deployment, window_rows: int) -> PolicyRule:
@@ -31,7 +33,14 @@ def policy_rule(config: Deployment, window_rows: int) -> PolicyRule:
 
 
 def seen_now(
-    rt: Runtime, memory: RetrainMemory, detector: DetectorMemory, labels: LabelMemory, *, now: datetime, judged: bool
+    rt: Runtime,
+    memory: RetrainMemory,
+    detector: DetectorMemory,
+    labels: LabelMemory,
+    trial: Trial | None,
+    *,
+    now: datetime,
+    judged: bool,
 ) -> Seen:
     """Gather what the policy looks at: open alarms by what they may cause, and labels that no attempt has used."""
     actions = rt.config.detect.channels
@@ -44,6 +53,8 @@ def seen_now(
         beyond=tuple(c.value for c in detector.beyond),
         new_labels=max(0, sum(labelled.values()) - memory.rows_used),
         new_batches=max(0, len(labelled) - memory.batches_used),
+        shadow=role_in_words(trial) if trial is not None and trial.role is Role.CANDIDATE else "",
+        on_watch=trial is not None and trial.role is Role.PREDECESSOR and trial.answered,
     )
 
 
@@ -52,13 +63,14 @@ def decide_next(
     memory: RetrainMemory,
     detector: DetectorMemory,
     labels: LabelMemory,
+    trial: Trial | None,
     *,
     now: datetime,
     judged: bool,
     window_rows: int,
 ) -> tuple[RetrainMemory, Decided]:
     """Count the batch and decide; a decision to retrain is remembered as pending until the attempt is made."""
-    seen = seen_now(rt, memory, detector, labels, now=now, judged=judged)
+    seen = seen_now(rt, memory, detector, labels, trial, now=now, judged=judged)
     policy = observe(memory.policy, seen)
     decided = decide(policy, seen, policy_rule(rt.config, window_rows))
     held = labels.trust.of(Standing.HELD)

@@ -84,6 +84,11 @@ class DetectorMemory:
             errors=ErrorHistory.from_bytes(store.state(deployment, _key(version, _ERRORS))),
         )
 
+    @classmethod
+    def exists(cls, store: Store, deployment: str, version: int) -> bool:
+        """Whether this version was ever the champion."""
+        return store.state(deployment, _key(version)) is not None
+
     def save(self, tx: Transaction, deployment: str, version: int) -> None:
         own = {
             "streaks": dict(self.streaks),

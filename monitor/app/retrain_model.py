@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from monitor.app.champion import announce, first_memory, install
-from monitor.app.memory import DetectorMemory, RetrainMemory
-from monitor.app.ports import TrainingResult
+from monitor.app.champion import announce, open_alarm
+from monitor.app.decide_next import policy_rule
+from monitor.app.disk import lacking_space
+from monitor.app.entrance import CHAMPION, Entrance, enter, prepare
+from monitor.app.memory import RetrainMemory
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
 from monitor.app.training import code_of, publish, staging_folder, trained_manifest, training_job
@@ -17,7 +19,6 @@ from monitor.domain.gate import Check, Outcome
 from monitor.domain.kept_out import MOST_BATCHES, held_out_rows
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
-from monitor.domain.version import Manifest
 from monitor.errors import ConfigError, ModelError
 
 _FAILED = "failed"
@@ -25,15 +26,17 @@ _FAILED = "failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What came of it. `outcome` is promote, keep, reject or failed; `version` the new champion, if any.
+    """What came of it. `outcome` is promote, keep, reject or failed; `version` the one that was built, if any.
 
-    The other fields are those of `TrainingResult`.
+    `place` is where that version went: champion, shadow, or waiting for a person. The other fields are those of
+    `TrainingResult`.
     """
 
     trigger: Trigger
     outcome: str
     reason: str
     version: int | None = None
+    place: str = ""
     chosen: str = ""
     losses: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -51,7 +54,16 @@ class Attempt:
         return {**plain, "checks": [check.to_dict() for check in self.checks]}
 
 
-def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool = False) -> Attempt:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What an operator asks of one attempt, beyond the configuration. `since`: no rows of earlier batches."""
+
+    mode: str | None = None  # None: the configured one
+    candidates: tuple[str, ...] = ()  # none: the configured ones
+    since: datetime | None = None
+
+
+def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | None = None) -> Attempt:
     """Make one attempt, and remember it whatever comes of it. The champion is never worse off for a failed one.
 
     A trainer that raises, hangs or dies is an attempt that failed, not an error of the daemon's. Raises ConfigError
@@ -61,11 +73,16 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
     champion = rt.champion()
     if champion is None:
         raise ConfigError(f"{rt.name}: no champion yet; `monitor once` trains the first model")
-    dry_run = dry_run or rt.config.retrain.mode == "dry_run"
-    now = rt.latest or rt.clock()
+    orders = orders or Orders()
+    mode = orders.mode or rt.config.retrain.mode
+    dry_run, now = mode == "dry_run", rt.latest or rt.clock()
+    if (lacking := lacking_space(rt)) is not None:
+        return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=lacking, dry_run=dry_run), None, now)
     rt.log.info("retrain_started", deployment=rt.name, trigger=trigger.value, dry_run=dry_run)
     with staging_folder(rt) as folder:
-        snapshot = take_snapshot(rt, folder / "snapshot.parquet", fitted=champion.bundle.manifest.lineage.batches)
+        snapshot = take_snapshot(
+            rt, folder / "snapshot.parquet", fitted=champion.bundle.manifest.lineage.batches, since=orders.since
+        )
         if not snapshot.new_rows:
             raise ConfigError(f"{rt.name}: no collected row has a label yet; nothing new to train on")
         manifest = champion.bundle.manifest
@@ -78,7 +95,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
                 most=None if rt.config.gate.kind == "strict" else MOST_BATCHES,
             ),
             window_rows=manifest.window_rows,
-            candidates=rt.config.retrain.candidates,
+            candidates=orders.candidates or rt.config.retrain.candidates,
             record=RetrainMemory.load(rt.store, rt.name).record,
             champion=champion.bundle,
         )
@@ -103,42 +120,48 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, *, dry_run: bool 
             seconds=result.seconds,
             dry_run=dry_run,
         )
-        built = None
+        entrance = None
         if attempt.outcome == Outcome.PROMOTE:
             manifest = trained_manifest(
                 rt, result, origin="retrain", parent=champion.version, window_rows=manifest.window_rows
             )
-            built = publish(rt, job.staging, manifest)
-        return _remember(rt, attempt, snapshot, now, built=built, result=result)
+            entrance = prepare(rt, champion, publish(rt, job.staging, manifest), trigger, mode)
+        return _remember(rt, attempt, snapshot, now, entrance=entrance, record=result.record)
 
 
 def _remember(
     rt: Runtime,
     attempt: Attempt,
-    snapshot: Snapshot,
+    snapshot: Snapshot | None,
     now: datetime,
     *,
-    built: Manifest | None = None,
-    result: TrainingResult | None = None,
+    entrance: Entrance | None = None,
+    record: Mapping[str, float] | None = None,
 ) -> Attempt:
-    """One transaction: what the attempt used and taught, and the promotion if there is one."""
-    memory = RetrainMemory.load(rt.store, rt.name)
-    if built is not None:
-        attempt = replace(attempt, version=built.version)
+    """One transaction: what the attempt used and taught, and what became of the version it built, if any."""
+    memory, champion = RetrainMemory.load(rt.store, rt.name), rt.champion()
+    if entrance is not None:
+        attempt = replace(attempt, version=entrance.manifest.version, place=entrance.place)
     if not (attempt.dry_run and attempt.trigger is Trigger.OPERATOR):  # a look by hand changes nothing but the journal
+        alarm = champion is not None and open_alarm(rt, champion)
         memory = replace(
             memory,
-            policy=attempted(memory.policy, now, promoted=built is not None, alarm=_open_alarm(rt)),
-            rows_used=snapshot.new_rows,
-            batches_used=len(snapshot.collected),
-            record=result.record if result is not None else memory.record,
+            policy=attempted(
+                memory.policy,
+                now,
+                promoted=attempt.place == CHAMPION,
+                alarm=alarm,
+                early=_early(rt, attempt, snapshot, memory),
+            ),
+            record=record if record is not None else memory.record,
             pending=None,
         )
+        if snapshot is not None:
+            memory = replace(memory, rows_used=snapshot.new_rows, batches_used=len(snapshot.collected))
     move = None
-    detector = first_memory(rt, built) if built is not None else DetectorMemory()
     with rt.transaction() as tx:
-        if built is not None:
-            move = install(rt, tx, built, detector, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
+        if entrance is not None:
+            move = enter(rt, tx, entrance, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
         memory.save(tx, rt.name)
         tx.add_event(rt.name, now, "attempt", attempt.to_dict())
     if move is not None:
@@ -147,9 +170,10 @@ def _remember(
     return attempt
 
 
-def _open_alarm(rt: Runtime) -> bool:
+def _early(rt: Runtime, attempt: Attempt, snapshot: Snapshot | None, memory: RetrainMemory) -> int:
+    """Labelled rows that an attempt brought forward by distance was short of."""
     champion = rt.champion()
-    if champion is None:
-        return False
-    detector = DetectorMemory.load(rt.store, rt.name, champion.version)
-    return any(rt.config.detect.channels.of(channel) == "retrain" for channel in detector.drifting)
+    if attempt.trigger is not Trigger.DISTANCE or snapshot is None or champion is None:
+        return 0
+    due = policy_rule(rt.config, champion.bundle.manifest.window_rows).new_labels
+    return max(0, due + memory.policy.early - (snapshot.new_rows - memory.rows_used))

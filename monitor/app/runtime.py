@@ -79,6 +79,7 @@ class Runtime:
     open_data: Callable[[], tuple[CollectedData, LabelBook]]
     artefacts: Artefacts
     scorer: Scorer
+    beside: Scorer  # for the version on trial beside the champion
     trainer: Trainer
     reporter: Reporter
     error_rate: ErrorRate | None

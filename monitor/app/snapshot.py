@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,8 +45,11 @@ def take_first_snapshot(rt: Runtime, file: Path) -> Snapshot:
     return _write(file, [*anchor, *_training_part(rt, {}, _ids(rt, anchor))], {})
 
 
-def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snapshot:
+def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int], since: datetime | None = None) -> Snapshot:
     """Write the training file's rows and all collected ones with a label that is not held or rejected, by window.
+
+    `since` leaves out batches whose window ended before it, and earlier rows of the training file; without a timestamp
+    column, all of the file. They count as collected nevertheless.
 
     `fitted` names the origins that the champion was trained on. A batch counts as fitted as a whole, also when some of
     its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is not.
@@ -53,18 +57,27 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int]) -> Snap
     label = rt.schema.label.name if rt.schema.label else ""
     anchor = _anchor_part(rt)
     known = _ids(rt, anchor)
-    parts = [*anchor, *_training_part(rt, fitted, known)]
+    parts = [*anchor, *(_later(part, rt.schema, since) for part in _training_part(rt, fitted, known))]
     collected: dict[str, int] = {}
     for batch in LabelMemory.load(rt.store, rt.name).usable(rt.book.labelled_rows()):
         rows = _without(_labelled(rt, batch, label), rt.schema.id, known)
         collected[batch] = rows.num_rows
-        parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
+        if since is None or rt.collected.window(batch).end >= since:
+            parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
     return replace(_write(file, parts, collected), unseen=_unseen(collected, fitted))
 
 
 def _unseen(collected: Mapping[str, int], fitted: Mapping[str, int]) -> tuple[int, ...]:
     last = max((place for place, batch in enumerate(collected) if batch in fitted), default=-1)
     return tuple(collected.values())[last + 1 :]
+
+
+def _later(rows: pa.Table, schema: Schema, since: datetime | None) -> pa.Table:
+    if since is None:
+        return rows
+    if schema.timestamp is None:
+        return rows.slice(0, 0)
+    return rows.filter(pc.greater_equal(rows.column(schema.timestamp), pa.scalar(since, pa.timestamp("us", tz="UTC"))))
 
 
 def _training_part(rt: Runtime, fitted: Mapping[str, int], known: pa.Array) -> list[pa.Table]:

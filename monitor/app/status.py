@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
+from monitor.app.trial_status import BesideStatus, beside_status
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.batch import DeliveryKind, aware
@@ -134,6 +135,7 @@ class DeploymentStatus:
     decision: str | None
     decision_reason: str
     last_attempt: AttemptStatus | None
+    beside: BesideStatus
     schedule: str
     retrain_mode: str
 
@@ -166,6 +168,7 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         decision=newest["decision"] if newest else None,
         decision_reason=newest["decision_reason"] if newest else "",
         last_attempt=_attempt(store, name),
+        beside=beside_status(store, name),
         schedule=_schedule(deployment.schedule),
         retrain_mode=deployment.retrain.mode,
     )

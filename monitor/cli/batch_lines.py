@@ -14,6 +14,7 @@ from monitor.cli import output
 _MARKS = {"ok": "✓", "drift": "✗", "bad_data": "!", "insufficient_data": "·"}
 HEADINGS = {"inputs": "in", "predictions": "pred", "labels": "labels", "performance": "perf"}
 LEGEND = "✓ ok  ✗ drift  ! bad data  · insufficient data; in: inputs, pred: predictions, perf: performance"
+_PLACES = {"champion": "", "shadow": " in shadow", "waiting": " waits for a person"}
 _WORST_FIRST = ("bad_data", "drift", "ok")
 
 
@@ -46,9 +47,15 @@ def _decision(record: Mapping[str, Any]) -> Text:
 def attempt_line(attempt: Mapping[str, Any]) -> Text:
     """What came of an attempt to retrain, and why."""
     line = output.verdict_text(attempt["outcome"])
-    version = f" as version {attempt['version']}" if attempt["version"] is not None else ""
+    version = "" if attempt["version"] is None else f", version {attempt['version']}{_PLACES[attempt['place']]}"
     chosen = f"{attempt['chosen']}{version}: " if attempt["chosen"] else ""
     return line.append(f"  {chosen}{attempt['reason']}", style="default not bold")
+
+
+def conclusion_line(conclusion: Mapping[str, Any]) -> Text:
+    """What came of a trial: a promoted version beside its predecessor, or a candidate in shadow."""
+    line = output.verdict_text(conclusion["finding"])
+    return line.append(f"  version {conclusion['version']}: {conclusion['reason']}", style="default not bold")
 
 
 def mark(verdict: str | None) -> Text:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monitor.cli import output
 from monitor.cli.arguments import Name, NameOrAll, NamesOrAll
-from monitor.cli.batch_lines import attempt_line, batch_line
+from monitor.cli.batch_lines import attempt_line, batch_line, conclusion_line
 from monitor.cli.session import Session, names_or_all, pick
+from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.app.retrain_model import Attempt
+    from monitor.app.conclude import Conclusion
+    from monitor.app.retrain_model import Attempt, Orders
     from monitor.domain.record import BatchRecord
 
 _DRIFT_FOUND = 1
@@ -47,6 +50,10 @@ def once(
             if not session.json:
                 console.print(attempt_line(attempt.to_dict()))
 
+        def show_conclusion(conclusion: Conclusion) -> None:
+            if not session.json:
+                console.print(conclusion_line(conclusion.to_dict()))
+
         def show(record: BatchRecord) -> None:
             if session.json:
                 output.emit_line(record.to_dict())
@@ -54,7 +61,8 @@ def once(
                 console.print(batch_line(record.to_dict()))
 
         with output.progress("training") as progress:
-            records = app.once(names, Listener(record=show, attempt=show_attempt, progress=progress))
+            listener = Listener(record=show, attempt=show_attempt, conclusion=show_conclusion, progress=progress)
+            records = app.once(names, listener)
     if not session.json:
         drifted = sum(record.verdict == "drift" for record in records)
         output.stderr().print(f"{output.count(len(records), 'batch')} judged, {drifted} with drift.")
@@ -62,45 +70,62 @@ def once(
         raise typer.Exit(_DRIFT_FOUND)
 
 
-def retrain(
+def retrain(  # noqa: PLR0917 - typer reads the options off the signature
     session: Session,
     name: Name = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and compare, but promote nothing.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Keep what passes the gate as the candidate, until it is promoted.")
+    ] = False,
+    candidates: Annotated[
+        str | None,
+        typer.Option("--candidates", metavar="NAME,…", help="Instead of retrain.candidates.", show_default=False),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="No rows from before, in UTC.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train candidates on the collected rows and promote the best one if it proves itself; safe beside the daemon."""
+    from monitor.cli.attempt_view import attempt_page
+
+    orders = _orders(dry_run, approve, candidates, since)
     with session.application() as app:
         chosen = pick(app.deployments, name)
         metric = app.deployments[chosen].performance.metric
         with output.progress(f"retraining {chosen}") as progress:
-            result = app.retrain(chosen, dry_run=dry_run, progress=progress)
+            result = app.retrain(chosen, orders, progress)
     if session.json:
         output.emit({"deployment": chosen, **result})
     else:
-        _show_attempt(result, metric)
+        output.stdout().print(attempt_page(result, metric))
     raise typer.Exit(_exit_code(result))
 
 
+def _orders(dry_run: bool, approve: bool, candidates: str | None, since: datetime | None) -> Orders:
+    from monitor.app.retrain_model import Orders
+    from monitor.config.retraining import known_candidates
+
+    if dry_run and approve:
+        raise ConfigError("--dry-run promotes nothing and keeps nothing: leave out --approve")
+    try:
+        names = known_candidates([name.strip() for name in candidates.split(",")] if candidates else [])
+    except ValueError as exc:
+        raise ConfigError(f"--candidates: {exc}") from None
+    return Orders(
+        mode="dry_run" if dry_run else "approve" if approve else None,
+        candidates=tuple(names),
+        since=since.replace(tzinfo=UTC) if since else None,
+    )
+
+
 def _exit_code(result: Mapping[str, Any]) -> int:
-    """A dry run that could be made is done, whatever it found."""
+    """A dry run that could be made is done, whatever it found; so is one that left a candidate as it was asked to."""
     if result["outcome"] == "failed":
         return _MODEL_FAILED
     return 0 if result["outcome"] == "promote" or result["dry_run"] else _NOT_PROMOTED
-
-
-def _show_attempt(result: Mapping[str, Any], metric: str) -> None:
-    from rich.table import Table
-
-    console = output.stdout()
-    if result["losses"]:
-        table = Table("model", "held-out loss", metric, box=None, pad_edge=False, header_style="dim")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for model, loss in sorted(result["losses"].items(), key=lambda pair: pair[1]):
-            chosen = " ← chosen" if model == result["chosen"] else ""
-            table.add_row(model + chosen, output.number(loss, 4), output.number(result["metrics"].get(model), 4))
-        console.print(table)
-        console.print()
-    console.print(attempt_line(result))
-    if result["rows"]:
-        rows = output.count(result["rows"], "row")
-        console.print(f"{rows}, {result['held_out']:,} of them held out; {result['seconds']:.1f} s", style="dim")

@@ -26,6 +26,11 @@ _STYLE = {
     "escalate": "bold red",
     "ask_labels": "bold red",
     "held": "bold red",
+    "helped": "bold green",
+    "promoted": "bold green",
+    "rejected": "red",
+    "passed": "green",
+    "undecided": "yellow",
 }
 SMALLEST_PLAIN = 1e-3  # smaller numbers are written with an exponent, …
 _FEW_DIGITS, _LARGEST_PLAIN = 100, 1e5  # … and larger ones with less precision

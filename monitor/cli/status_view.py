@@ -14,6 +14,7 @@ from monitor.app.status import ChannelStatus, DeploymentStatus, LastBatch, Perfo
 from monitor.cli import output
 from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.cli.shift_view import shift_line, shift_rows
+from monitor.cli.trial_view import beside_rows
 from monitor.domain.verdict import Channel, Verdict
 
 ASSUMED = {
@@ -48,6 +49,8 @@ def status_block(status: DeploymentStatus, *, explain: bool = False) -> Renderab
     table.add_row("labels", _labels(status))
     if status.last_attempt is not None:
         table.add_row("last attempt", _attempt(status))
+    for row in beside_rows(status.beside, status.deployment):
+        table.add_row(*row)
     table.add_row("next", _next(status))
     heading = Text(status.deployment, style="bold").append(
         f"  {output.count(status.batches, 'batch')} judged", style="not bold dim"

@@ -62,7 +62,8 @@ class TrainingConfig(Part):
     path: str
 
 
-def _known_candidates(names: list[str]) -> list[str]:
+def known_candidates(names: list[str]) -> list[str]:
+    """The names as they are; ValueError for one that does not exist or comes twice."""
     for place, name in enumerate(names):
         if name in names[:place]:
             raise ValueError(f"candidate {name!r} is named twice")
@@ -80,7 +81,7 @@ class RetrainWhen(Part):
 
 
 class RetrainConfig(Part):
-    mode: Literal["auto", "dry_run", "off"] = "auto"
+    mode: Literal["auto", "approve", "shadow", "dry_run", "off"] = "auto"
     when: RetrainWhen = RetrainWhen()
     cooldown: Batches = 3
     min_labels: int = Field(default=500, ge=1)
@@ -88,7 +89,10 @@ class RetrainConfig(Part):
     min_batches: Batches = 3
     max_per_week: int = Field(default=7, ge=1)
     max_failures: int = Field(default=3, ge=1)  # attempts in one episode that did not help before a human is asked
-    candidates: Annotated[list[str], AfterValidator(_known_candidates)] = Field(default=list(DEFAULT), min_length=1)
+    shadow_batches: Batches = 10  # mode `shadow`: labelled batches on which the candidate is compared
+    watch: Batches = 10  # labelled batches on which a promoted version is compared with its predecessor; 0: no watch
+    disk: Size = 1024**3  # no attempt with less free space
+    candidates: Annotated[list[str], AfterValidator(known_candidates)] = Field(default=list(DEFAULT), min_length=1)
     timeout: Duration = timedelta(hours=1)
     memory: Size = 8 * 1024**3
 

@@ -28,6 +28,7 @@ class Decision(StrEnum):
     WAIT_COOLDOWN = "wait_cooldown"  # an attempt is too recent
     WAIT_BACKOFF = "wait_backoff"  # earlier attempts did not help: wait longer
     WAIT_BUDGET = "wait_budget"  # this week's attempts are used up
+    WAIT_SHADOW = "wait_shadow"  # a candidate is being scored beside the champion
     WATCH = "watch"  # drift on a channel that may not cause a retrain
     RETRAIN = "retrain"
     ASK_LABELS = "ask_labels"  # labels are held until a human says whether they are right
@@ -70,6 +71,8 @@ class Seen:
     beyond: tuple[str, ...] = ()  # channels too far from the training reference
     new_labels: int = 0  # labelled rows that no attempt has used yet
     new_batches: int = 0  # batches they come from
+    shadow: str = ""  # the candidate that is being scored beside the champion, in words
+    on_watch: bool = False  # the last promotion answered an alarm, and is not yet known to have helped
 
     def __post_init__(self) -> None:
         aware(self.now)
@@ -84,6 +87,8 @@ class PolicyState:
     attempts: tuple[datetime, ...] = ()  # of the last week
     last_promoted: bool = True  # or there was no attempt yet
     failures: int = 0  # attempts since the alarm opened, or since a promotion without alarm, that did not help
+    taken_back: int = 0  # promotions in a row that failed on watch and were rolled back
+    early: int = 0  # labelled rows that the last attempt lacked: distance had brought it forward
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "attempts": [at.isoformat() for at in self.attempts]}
@@ -102,7 +107,7 @@ class Decided:
 
 def observe(state: PolicyState, seen: Seen) -> PolicyState:
     """Count a batch; without an open alarm earlier failures are forgiven once a batch was judged."""
-    healthy = seen.judged and not seen.alarm
+    healthy = seen.judged and not seen.alarm and not seen.on_watch
     return replace(state, batches=state.batches + 1, failures=0 if healthy and _calm(state) else state.failures)
 
 
@@ -125,55 +130,111 @@ def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
 def _trigger(state: PolicyState, seen: Seen, rule: PolicyRule) -> tuple[Trigger | None, str]:
     """Enough new labels make an attempt due whatever else is known; alarm and distance only bring it forward.
 
-    Distance is a state and may last: it does so once, until a promotion has moved the reference.
+    Distance is a state and may last: it does so once, until a promotion has moved the reference, and what it brings
+    forward is missing later: it makes attempts earlier, not more frequent.
     """
-    if seen.new_labels >= rule.new_labels:
+    due = rule.new_labels + state.early
+    if seen.new_labels >= due:
         return Trigger.NEW_LABELS, f"{seen.new_labels} new labelled rows"
     if seen.alarm and rule.on_change:
         return Trigger.CHANGE, f"drift on {', '.join(seen.alarm)}"
-    if seen.beyond and rule.on_distance and state.last_promoted and 2 * seen.new_labels >= rule.new_labels:
+    if seen.beyond and rule.on_distance and state.last_promoted and 2 * seen.new_labels >= due:
         return Trigger.DISTANCE, f"{', '.join(seen.beyond)} too far from the reference"
-    return None, f"{seen.new_labels} of {rule.new_labels} new labelled rows"
+    return None, f"{seen.new_labels} of {due} new labelled rows"
 
 
 def _allowed(state: PolicyState, seen: Seen, rule: PolicyRule, trigger: Trigger, why: str) -> Decided:
+    held = (
+        _in_shadow(seen)
+        or _given_up(state, rule, trigger)
+        or _short_of_labels(seen, rule)
+        or _too_soon(state, rule, trigger)
+        or _over_budget(state, seen, rule)
+    )
+    decision, because = held or (Decision.RETRAIN, "")
+    return Decided(decision, f"{why}; {because}" if because else why, trigger)
+
+
+_Held = tuple[Decision, str] | None  # what to do instead of an attempt, and why
+
+
+def _in_shadow(seen: Seen) -> _Held:
+    return (Decision.WAIT_SHADOW, seen.shadow) if seen.shadow else None
+
+
+def _given_up(state: PolicyState, rule: PolicyRule, trigger: Trigger) -> _Held:
+    if state.taken_back >= rule.max_failures:
+        return Decision.ESCALATE, f"{state.taken_back} promotions in a row were rolled back"
     if trigger is Trigger.CHANGE and state.failures >= rule.max_failures:
-        return Decided(Decision.ESCALATE, f"{why}; {state.failures} attempts did not help", trigger)
-    if seen.new_labels < rule.min_labels or seen.new_batches < rule.min_batches:
-        return Decided(
-            Decision.WAIT_LABELS,
-            f"{why}; {seen.new_labels} of {rule.min_labels} labelled rows, "
-            f"{seen.new_batches} of {rule.min_batches} batches",
-            trigger,
-        )
-    if state.last_attempt is not None:
-        waited = state.batches - state.last_attempt
-        backoff = _backoff(state) if trigger is Trigger.CHANGE else 0
-        pause = max(rule.cooldown_batches, backoff)
-        if waited < pause:
-            kind = Decision.WAIT_BACKOFF if waited >= rule.cooldown_batches else Decision.WAIT_COOLDOWN
-            return Decided(kind, f"{why}; {waited} of {pause} batches since the last attempt", trigger)
+        return Decision.ESCALATE, f"{state.failures} attempts did not help"
+    return None
+
+
+def _short_of_labels(seen: Seen, rule: PolicyRule) -> _Held:
+    if seen.new_labels >= rule.min_labels and seen.new_batches >= rule.min_batches:
+        return None
+    return (
+        Decision.WAIT_LABELS,
+        f"{seen.new_labels} of {rule.min_labels} labelled rows, {seen.new_batches} of {rule.min_batches} batches",
+    )
+
+
+def _too_soon(state: PolicyState, rule: PolicyRule, trigger: Trigger) -> _Held:
+    if state.last_attempt is None:
+        return None
+    waited = state.batches - state.last_attempt
+    pause = max(rule.cooldown_batches, _backoff(max(state.failures * (trigger is Trigger.CHANGE), state.taken_back)))
+    if waited >= pause:
+        return None
+    kind = Decision.WAIT_BACKOFF if waited >= rule.cooldown_batches else Decision.WAIT_COOLDOWN
+    return kind, f"{waited} of {pause} batches since the last attempt"
+
+
+def _over_budget(state: PolicyState, seen: Seen, rule: PolicyRule) -> _Held:
     recent = sum(1 for at in state.attempts if seen.now - at < _WEEK)
-    if recent >= rule.max_per_week:
-        return Decided(Decision.WAIT_BUDGET, f"{why}; {recent} attempts within a week", trigger)
-    return Decided(Decision.RETRAIN, why, trigger)
+    return (Decision.WAIT_BUDGET, f"{recent} attempts within a week") if recent >= rule.max_per_week else None
 
 
-def attempted(state: PolicyState, now: datetime, *, promoted: bool, alarm: bool) -> PolicyState:
-    """Remember an attempt. One that promoted still counts as a failure while the alarm it answered stays open."""
+def attempted(state: PolicyState, now: datetime, *, promoted: bool, alarm: bool, early: int = 0) -> PolicyState:
+    """Remember an attempt. One that promoted still counts as a failure while the alarm it answered stays open.
+
+    `early`: rows that distance has brought it forward by.
+    """
     helped = promoted and not alarm
     return replace(
         state,
         last_attempt=state.batches,
         last_promoted=promoted,
+        early=early,
         attempts=(*(at for at in state.attempts if now - at < _WEEK), aware(now)),
         failures=0 if helped else state.failures + 1,
     )
 
 
-def _backoff(state: PolicyState) -> int:
-    """Batches to wait before an alarm is answered again."""
-    return _BACKOFF_BATCHES[min(state.failures, len(_BACKOFF_BATCHES)) - 1] if state.failures else 0
+def helped(state: PolicyState) -> PolicyState:
+    """The windows after a promotion say that it helped: what failed before is forgiven."""
+    return replace(state, failures=0, taken_back=0)
+
+
+def made_no_difference(state: PolicyState) -> PolicyState:
+    """A promotion stood its watch without being better: it was no failure, and no answer to an alarm."""
+    return replace(state, taken_back=0)
+
+
+def rolled_back(state: PolicyState) -> PolicyState:
+    """A promotion failed on watch: the next attempt has to wait as after any that did not help."""
+    return replace(
+        state,
+        last_attempt=state.batches,
+        last_promoted=False,
+        failures=state.failures + 1,
+        taken_back=state.taken_back + 1,
+    )
+
+
+def _backoff(failures: int) -> int:
+    """Batches to wait after so many attempts that did not help."""
+    return _BACKOFF_BATCHES[min(failures, len(_BACKOFF_BATCHES)) - 1] if failures else 0
 
 
 def _calm(state: PolicyState) -> bool:

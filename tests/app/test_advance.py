@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
 from monitor.domain.version import Alias
 from monitor.errors import ConfigError, SourceError
@@ -219,7 +220,7 @@ def test_a_dry_run_changes_nothing_but_the_journal(lived, tmp_path):
     with open_application(project.config) as app:
         app.once()
         before, journal = seen(app), app.store.events("tiny")
-        attempt = app.retrain("tiny", dry_run=True, progress=silent)
+        attempt = app.retrain("tiny", Orders(mode="dry_run"), silent)
         assert attempt["dry_run"]
         assert attempt["losses"]["champion"] > 0
         assert seen(app) == before

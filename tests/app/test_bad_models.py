@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind, DeliveryState
 from monitor.domain.version import Alias
@@ -148,7 +149,7 @@ def test_a_trainer_that_fails_leaves_the_champion(fragile):
     project, fault = fragile
     with open_application(project.config) as app:
         fault.write_text("raises")
-        attempt = app.retrain("tiny", dry_run=False, progress=lambda share, what: None)
+        attempt = app.retrain("tiny", Orders(), lambda share, what: None)
         fault.unlink()
         assert (attempt["outcome"], app.store.alias("tiny", Alias.CHAMPION)) == ("failed", 1)
         assert "no luck today" in attempt["reason"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.adapters.store.sql_store import SqlStore
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import open_application
 from monitor.domain.version import Alias
 from tests.support.project import Project
@@ -38,7 +39,7 @@ def test_a_new_champion_is_told_when_everybody_can_see_it_and_not_before(tmp_pat
     with open_application(project.config, log=witness) as app:
         witness.store = SqlStore(app.settings.store_url)
         app.once()
-        assert app.retrain("tiny", dry_run=False, progress=quiet)["version"] == 2
+        assert app.retrain("tiny", Orders(), quiet)["version"] == 2
         app.rollback("tiny", "a look")
         app.promote("tiny", 2, "a look")
         witness.store.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import open_application
 from tests.support.project import Project
 
@@ -80,6 +81,6 @@ def test_rows_with_other_scores_beside_them_are_trained_on(tmp_path):
     project = Project(tmp_path / "project", batches=6)
     project.configure({"predictions": {"correct_prior": True}})
     with open_application(project.config) as app:
-        attempt = app.retrain("tiny", dry_run=True, progress=lambda done, word: None)
+        attempt = app.retrain("tiny", Orders(mode="dry_run"), lambda done, word: None)
     assert attempt["outcome"] in ("promote", "keep", "reject"), attempt
     assert attempt["rows"] > 800

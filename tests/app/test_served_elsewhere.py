@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
 from monitor.config.reading import load_deployment
 from monitor.errors import ConfigError
@@ -71,7 +72,7 @@ def test_scores_are_taken_from_the_batch_and_judged_like_those_of_a_model_of_our
         manifest = app.store.manifest("tiny", 1)
         rows = collected(app, "batch_001")
         with pytest.raises(ConfigError, match=r"tiny: the model is served elsewhere \(`model\.scores`\)"):
-            app.retrain("tiny", dry_run=True, progress=lambda done, word: None)
+            app.retrain("tiny", Orders(mode="dry_run"), lambda done, word: None)
     assert manifest is not None
     assert (manifest.origin, manifest.code, manifest.classes) == ("initial", "", ("DOWN", "UP"))
     assert manifest.held_out_rows == 800

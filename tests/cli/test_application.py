@@ -117,6 +117,31 @@ def test_retrain_shows_every_candidate_beside_the_champion(monitor: Monitor, cop
         assert words in said.out
 
 
+def test_retrain_for_approval_keeps_a_candidate_of_the_named_ones(monitor: Monitor, copy: Project):
+    champion = len(monitor("-c", copy.config, "models", "list", "--json").json)
+    copy.configure({"detect": {"rule": "per_batch"}, "gate": {"kind": "off"}})
+    since = "2026-01-05T02:00:00"  # the third batch's hour
+    kept = monitor("-c", copy.config, "retrain", "--approve", "--candidates", "all", "--since", since)
+    assert kept.code == 0
+    assert f"version {champion + 1} waits: monitor models promote" in kept.out
+    (status,) = monitor("-c", copy.config, "status", "--json").json
+    assert (status["model"]["version"], status["beside"]["candidate"]) == (champion, champion + 1)
+    assert "waits: monitor models promote tiny" in monitor("-c", copy.config, "status").out
+    lineage = monitor("-c", copy.config, "models", "show", champion + 1, "--json").json["lineage"]
+    assert not {"training", "batch_000"} & set(lineage["batches"])
+    promoted = monitor("-c", copy.config, "models", "promote", champion + 1, "--json").json
+    assert promoted["version"] == champion + 1
+    (status,) = monitor("-c", copy.config, "status", "--json").json
+    assert (status["beside"]["trial"]["other"], status["beside"]["candidate"]) == (champion, None)
+
+
+def test_a_candidate_that_does_not_exist_is_an_error(monitor: Monitor, lived: Project):
+    said = monitor("-c", lived.config, "retrain", "--candidates", "al")
+    assert said.code == 2
+    assert "unknown candidate 'al'; did you mean 'all'?" in said.err
+    assert monitor("-c", lived.config, "retrain", "--dry-run", "--approve").code == 2
+
+
 def test_once_prints_a_line_per_batch_and_fails_on_drift_when_asked(monitor: Monitor, copy: Project):
     copy.add_batch(shift=3.0)
     copy.add_batch(shift=3.0)

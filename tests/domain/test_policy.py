@@ -18,7 +18,9 @@ from monitor.domain.policy import (
     Trigger,
     attempted,
     decide,
+    helped,
     observe,
+    rolled_back,
 )
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,6 +106,52 @@ def test_a_promotion_that_leaves_the_alarm_open_is_no_help():
     got = play("c" + "d" * 30, promotes=True, rule=NO_CALENDAR)
     assert got.count("R") == RULE.max_failures
     assert got.endswith("!")
+
+
+def test_distance_brings_attempts_forward_and_makes_them_no_more_frequent():
+    rule, state, attempts, rows = replace(RULE, new_labels=1000), PolicyState(), [], 0
+    for batch in range(60):
+        rows += 100
+        far = Seen(now=T0 + timedelta(days=batch), judged=True, beyond=("inputs",), new_labels=rows, new_batches=5)
+        state = observe(state, far)
+        decided = decide(state, far, rule)
+        if decided.decision is Decision.RETRAIN:
+            attempts.append(batch)
+            early = 1000 + state.early - rows if decided.trigger is Trigger.DISTANCE else 0
+            state, rows = attempted(state, far.now, promoted=True, alarm=False, early=early), 0
+    assert attempts[0] == 4
+    assert len(attempts) <= 60 // 10 + 1
+
+
+def test_after_a_rollback_every_attempt_waits_longer_and_after_three_a_human_is_asked():
+    state, due = PolicyState(), Seen(now=T0, judged=True, new_labels=5000, new_batches=9)
+    waited = []
+    for _ in range(RULE.max_failures):
+        state = rolled_back(attempted(state, T0, promoted=True, alarm=False))
+        for batches in range(1, 20):
+            state = observe(state, due)
+            decided = decide(state, replace(due, now=T0 + timedelta(days=40)), RULE)
+            if decided.decision is not Decision.WAIT_BACKOFF and decided.decision is not Decision.WAIT_COOLDOWN:
+                waited.append((batches, decided.decision))
+                break
+    assert waited == [(3, Decision.RETRAIN), (6, Decision.RETRAIN), (1, Decision.ESCALATE)]
+    state = helped(state)
+    assert state.taken_back == 0
+
+
+def test_no_attempt_while_a_candidate_is_in_shadow():
+    seen = Seen(now=T0, judged=True, new_labels=5000, new_batches=9, shadow="version 2 is scored in shadow")
+    assert decide(observe(PolicyState(), seen), seen, RULE).decision is Decision.WAIT_SHADOW
+
+
+def test_earlier_failures_are_not_forgiven_before_it_is_known_whether_the_promotion_helped():
+    state = attempted(PolicyState(batches=9), T0, promoted=True, alarm=True)
+    watched, quiet = (Seen(now=T0, judged=True, on_watch=on) for on in (True, False))
+    for _ in range(20):
+        state = observe(state, watched)
+    assert state.failures == 1
+    assert observe(state, quiet).failures == 0
+    assert helped(state).failures == 0
 
 
 def test_failures_are_forgiven_when_the_alarm_has_been_quiet_for_a_while():

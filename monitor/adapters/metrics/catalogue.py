@@ -59,6 +59,7 @@ _PERFORMANCE: Described = {
 }
 _OPERATION: Described = {
     "model_info": ("1 for the champion.", ("version", "origin", "candidate")),
+    "candidate_waiting": ("1 while a version waits to be promoted, or is in shadow.", ()),
     "model_created_timestamp_seconds": ("When the champion was trained.", ()),
     "model_training_rows": ("Rows that the champion was fitted on.", ()),
     "last_batch_window_end_timestamp_seconds": ("End of the window of the last judged batch.", ()),
@@ -81,6 +82,7 @@ COUNTERS: Described = {
     "quarantined_rows": ("Rows put into quarantine.", ("reason",)),
     "decisions": ("What was decided after each batch.", ("decision",)),
     "retrain_attempts": ("Attempts to retrain.", ("outcome",)),
+    "trials": ("Ended trials beside the champion, by what they found.", ("finding",)),
     "champion_changes": ("Times that another version became the champion.", ("event",)),
 }
 HISTOGRAMS: Described = {"stage_seconds": ("Time that batches spent in each stage.", ("stage",))}

@@ -25,6 +25,7 @@ from monitor.config.deployment import Deployment
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.policy import Decision
 from monitor.domain.quarantine import RowReason
+from monitor.domain.trial import FINDINGS
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Alias
 from monitor.errors import StoreError
@@ -88,6 +89,8 @@ class StoreCollector(Collector):
             scrape.add("labels_overdue_batches", tally.overdue(deployment.labels), name)
 
     def _model(self, scrape: Scrape, name: str, metric: str) -> None:
+        waits = self._store.alias(name, Alias.CANDIDATE) is not None
+        scrape.add("candidate_waiting", float(waits), name)
         number = self._store.alias(name, Alias.CHAMPION)
         manifest = None if number is None else self._store.manifest(name, number)
         if manifest is None:
@@ -134,6 +137,8 @@ def _counters(scrape: Scrape, name: str, tally: Tally) -> None:
         scrape.add("decisions", tally.decisions[decision], name, decision.value)
     for outcome in OUTCOMES:
         scrape.add("retrain_attempts", tally.attempts[outcome], name, outcome)
+    for finding in FINDINGS:
+        scrape.add("trials", tally.trials[finding], name, finding)
     for event in CHAMPION_EVENTS:
         scrape.add("champion_changes", tally.champion_changes[event], name, event)
     for reason in RowReason:

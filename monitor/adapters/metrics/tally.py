@@ -40,6 +40,7 @@ class Tally:
         self.last_attempt: Mapping[str, Any] | None = None
         self.attempts: Counter[str] = Counter()
         self.champion_changes: Counter[str] = Counter()
+        self.trials: Counter[str] = Counter()
         self._clear()
 
     def _clear(self) -> None:
@@ -63,6 +64,8 @@ class Tally:
         if attempts := self._events_when_new("attempt"):
             self.attempts = Counter(attempt["outcome"] for attempt in attempts)
             self.last_attempt = attempts[-1]
+        if trials := self._events_when_new("trial_ended"):
+            self.trials = Counter(trial["finding"] for trial in trials)
         for event in CHAMPION_EVENTS:
             if moves := self._events_when_new(event):
                 self.champion_changes[event] = len(moves)
