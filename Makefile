@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --no-compile 
 CHECKED := monitor models tests dashboards $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run retrain test check bench clean
+.PHONY: help install run retrain test check bench stack clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(READY) ## format, lint, types, import layers, tests
 
 bench: $(READY) ## measure speed; results as a table and in benchmarks/results/
 	$(BIN)/python -m benchmarks
+
+stack: ## daemon, Prometheus, Alertmanager and Grafana in containers (needs Docker with compose)
+	docker compose -f deploy/compose.yaml up --build
 
 clean: ## remove caches and build files; .venv and var/ (history, models, demo data) stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -78,3 +78,8 @@ def amtool() -> Path:
 @pytest.fixture(scope="session")
 def alertmanager() -> Path:
     return _program("alertmanager", "prometheus-alertmanager")  # Debian's name for it is the second one
+
+
+@pytest.fixture(scope="session")
+def systemd_analyze() -> Path:
+    return _program("systemd-analyze")
