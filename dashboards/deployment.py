@@ -88,9 +88,12 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
             Query(highest("performance", "metric"), "{{metric}}"),
             Query(highest("performance_low", "metric"), "low"),
             Query(highest("performance_high", "metric"), "high"),
+            Query(highest("performance_estimated", "metric"), "estimated, last batch"),
+            Query(highest("performance_estimated_low", "metric"), "estimated low"),
+            Query(highest("performance_estimated_high", "metric"), "estimated high"),
             Query(highest("performance_held_out", "metric"), "on held-out rows"),
             Query(highest("performance_floor", "metric"), "floor"),
-            about="Of the newest window with enough labels.",
+            about="Of the newest window with enough labels; the estimate is of the last batch, before its labels.",
         ),
         *_channel("performance")[:1],
         states(

@@ -436,9 +436,9 @@ def test_fifty_deployments_of_a_thousand_columns_are_bounded(store: SqlStore):
     wide = {f"x{i}": 0.1 + i / 10_000 for i in range(1000)}
     prior = {f"c{i}": ClassShare(share=1 / 200, low=0.0, high=0.1) for i in range(200)}
     names = [f"model-{n}" for n in range(50)]
-    for name in names:
-        one = replace(drifting(0, wide), deployment=name, label_prior=prior)
-        stored.put(store, replace(one, seconds=dict.fromkeys(("read", "score", "detect", "record"), 0.1)))
+    seconds = dict.fromkeys(("read", "score", "detect", "record"), 0.1)
+    one = replace(drifting(0, wide), label_prior=prior, seconds=seconds)
+    stored.put(store, *(replace(one, deployment=name) for name in names))
     collector = collector_of(store, *names)
     series = [s for family in collector.collect() for s in family.samples]
     per_deployment = len(series) / len(names)

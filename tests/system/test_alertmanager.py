@@ -38,6 +38,7 @@ def test_each_alert_goes_to_who_its_severity_says(amtool):
         told[rule["alert"]] = receiver
     assert told["MonitorDown"] == told["PerformanceDegraded"] == "night"
     assert told["DataDrift"] == "day"
+    assert told["LabelsHeld"] == "day"
 
 
 def test_a_message_names_the_deployment_the_columns_and_the_runbook(amtool, tmp_path):

@@ -59,15 +59,15 @@ class Series:
     job: str
     deployment: str | None = None
 
-    def select(self, metric: str, **labels: str) -> str:
+    def select(self, metric: str, /, **labels: str) -> str:
         """`monitor_METRIC{…}`, of this job and deployment."""
         own = {"job": self.job, **({"deployment": self.deployment} if self.deployment else {}), **labels}
         return f"monitor_{metric}{{{','.join(f'{name}={quoted(value)}' for name, value in own.items())}}}"
 
-    def highest(self, metric: str, **labels: str) -> str:
+    def highest(self, metric: str, /, **labels: str) -> str:
         return f"max by ({self.by}) ({self.select(metric, **labels)})"
 
-    def rise(self, metric: str, window: timedelta, **labels: str) -> str:
+    def rise(self, metric: str, window: timedelta, /, **labels: str) -> str:
         """By how much a counter has grown within `window`."""
         return f"max by ({self.by}) (increase({self.select(metric, **labels)}[{promql_duration(window)}]))"
 

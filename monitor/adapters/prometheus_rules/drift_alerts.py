@@ -11,6 +11,7 @@ from monitor.app.judge import NO_FIT
 from monitor.config.deployment import Deployment
 from monitor.config.settings import AlertsConfig
 from monitor.domain.verdict import Channel
+from monitor.stats.performance import higher_is_better
 
 _BUDGET_WINDOW = timedelta(days=7)
 _LOG = "log"  # the action of a channel that alerts nobody
@@ -36,6 +37,7 @@ class DriftAlerts:
             yield self._drift(
                 "PerformanceDegraded", Channel.PERFORMANCE, "the model has got worse", severity=Severity.CRITICAL
             )
+            yield self._estimated()
         if self.deployment.detect.rule == "budget":
             yield from self._budget()
 
@@ -96,6 +98,29 @@ class DriftAlerts:
             expr += f"\nunless on ({self._series.by}) {self._verdict(Channel.PREDICTIONS)}"
         what = "the scores have moved, and not as other class shares would move them"
         return self._drift("PredictionDrift", Channel.LABELS, what, expr=expr)
+
+    def _estimated(self) -> Alert:
+        """The whole interval is worse than the floor, or, without one, than what was held out by `min_loss_increase`.
+
+        The margin, because an interval of 95% alone would be beyond what was held out once in forty batches.
+        """
+        performance, series = self.deployment.performance, self._series
+        better, metric = higher_is_better(performance.metric), {"metric": performance.metric}
+        best = series.highest(f"performance_estimated_{'high' if better else 'low'}", **metric)
+        worse = self.deployment.detect.min_loss_increase
+        held_out = f"{series.highest('performance_held_out', **metric)} * {1 - worse if better else 1 + worse:g}"
+        limit = held_out if performance.floor is None else f"{performance.floor:g}"
+        return Alert(
+            name="EstimatedPerformanceDegraded",
+            expr=f"{best} {'<' if better else '>'} {limit}",
+            severity=Severity.WARNING,
+            keep=self.config.keep,
+            summary=f"{self.deployment.name}: the model may have got worse",
+            description=(
+                f"Estimated before labels came, {performance.metric} of the last batch is at best "
+                '{{ printf "%.3f" $value }}.'
+            ),
+        )
 
     def _budget(self) -> Iterator[Alert]:
         """More than twice what was promised, and three besides: by chance once in thousands of weeks."""

@@ -1,4 +1,4 @@
-"""What does not come: batches and labels."""
+"""What does not come, batches and labels, and labels that cannot be believed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,20 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
         summary=f"{deployment.name}: no batch has come",
         description="The newest one came {{ $value | humanizeDuration }} ago, twice the usual time and more.",
     )
-    if deployment.labels is not None and deployment.labels.available_at is None:
+    if deployment.labels is None:
+        return
+    yield Alert(
+        name="LabelsHeld",
+        expr=f"{series.highest('labels_held_windows')} > 0",
+        severity=Severity.WARNING,
+        keep=config.keep,
+        summary=f"{deployment.name}: are these labels right?",
+        description=(
+            "With the labels of {{ $value }} windows the model has lost its skill at a stroke, its inputs lying still. "
+            "They are held, and nothing is learnt from them, until somebody says whether they are right."
+        ),
+    )
+    if deployment.labels.available_at is None:
         yield Alert(
             name="LabelsLate",
             expr=f"{series.highest('labels_overdue_batches')} >= {_OVERDUE_BATCHES}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ LABELS = {
     "PredictionDrift": {"severity": "warning", "deployment": "prices"},
     "LabelShift": {"severity": "warning", "deployment": "prices", "channel": "labels"},
     "PerformanceDegraded": {"severity": "critical", "deployment": "prices", "channel": "performance"},
+    "EstimatedPerformanceDegraded": {"severity": "warning", "deployment": "prices"},
     "LabelsLate": {"severity": "warning", "deployment": "prices"},
+    "LabelsHeld": {"severity": "warning", "deployment": "prices"},
     "RetrainFailed": {"severity": "warning", "deployment": "prices"},
     "CandidateRejected": {"severity": "info", "deployment": "prices"},
     "RetrainEscalated": {"severity": "critical", "deployment": "prices"},
@@ -46,6 +49,7 @@ LABELS = {
     "AlarmBudgetExceeded": {"severity": "info", "deployment": "prices", "channel": "inputs"},
 }
 FIT = metric("label_shift_fit_p_value")
+ESTIMATED_LOW, ESTIMATED_HIGH = (metric(f"performance_estimated_{end}", metric="accuracy") for end in ("low", "high"))
 TIMELINES: dict[str, tuple[Timeline, ...]] = {
     "MonitorDown": (
         Timeline(
@@ -204,6 +208,20 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
         seen(verdict("performance")),
         Timeline(title="no labels yet", series={verdict("performance", "insufficient_data"): "1x99"}, silent=("5m",)),
     ),
+    "EstimatedPerformanceDegraded": (
+        Timeline(
+            title="the whole interval is below the floor of 0.6",
+            series={ESTIMATED_HIGH: "0.8x8 0.59x8 0.8x80", ESTIMATED_LOW: "0.5x100"},
+            silent=("2m", "16m"),
+            fires=("3m", "10m"),
+        ),
+        Timeline(
+            title="an interval that holds the floor says nothing",
+            series={ESTIMATED_HIGH: "0.61x100", ESTIMATED_LOW: "0.4x100"},
+            silent=("3m", "20m"),
+        ),
+    ),
+    "LabelsHeld": (seen(metric("labels_held_windows")),),
     "LabelsLate": (
         Timeline(
             title="three batches lack labels, then two",
@@ -349,17 +367,40 @@ def test_an_alert_says_which_columns_moved_and_where_to_read_on(promtool, tmp_pa
 
 def test_what_a_channel_may_cause_decides_who_is_told():
     channels = dict.fromkeys(("inputs", "predictions", "labels", "performance"), "log")
-    of_channels = {"DataDrift", "PredictionDrift", "LabelShift", "PerformanceDegraded"}
+    of_performance = {"PerformanceDegraded", "EstimatedPerformanceDegraded"}
+    of_channels = {"DataDrift", "PredictionDrift", "LabelShift"} | of_performance
     assert names() - names(detect={"channels": channels}) == of_channels
-    for channel, name in {"inputs": "DataDrift", "performance": "PerformanceDegraded"}.items():
+    for channel, expected in {"inputs": {"DataDrift"}, "performance": of_performance}.items():
         for action in ("alert", "retrain"):
-            assert of_channels & names(detect={"channels": {**channels, channel: action}}) == {name}
+            assert of_channels & names(detect={"channels": {**channels, channel: action}}) == expected
 
 
 def test_what_cannot_happen_has_no_alert():
     assert names() - names(retrain={"mode": "off"}) == {"RetrainFailed", "CandidateRejected", "RetrainEscalated"}
     assert names() - names(labels={"path": "in/*", "available_at": "known"}) == {"LabelsLate"}
+    of_labels = {"LabelsLate", "LabelsHeld"}
+    assert of_labels <= names() - names(labels=None, retrain={"mode": "off"})
     assert names() - names(detect={"rule": "per_batch", "channels": {"inputs": "alert"}}) == {"AlarmBudgetExceeded"}
+
+
+@pytest.mark.parametrize(
+    ("label", "performance", "ending"),
+    [
+        ("binary", {"metric": "accuracy", "floor": 0.7}, "< 0.7"),
+        ("binary", {"metric": "accuracy"}, "< max by (job, deployment) (monitor_performance_held_out{X}) * 0.9"),
+        ("regression", {"metric": "mae", "floor": 12}, "> 12"),
+        ("regression", {"metric": "mae"}, "> max by (job, deployment) (monitor_performance_held_out{X}) * 1.1"),
+    ],
+)
+def test_an_estimate_is_held_to_the_floor_or_to_what_was_held_out(label, performance, ending):
+    known = {"id": "row_id", "features": {"price": "numeric"}, "label": {"name": "y", "kind": label}}
+    (expr,) = [
+        rule["expr"]
+        for rule in alerts(deployment(schema=known, performance=performance))
+        if rule["alert"] == "EstimatedPerformanceDegraded"
+    ]
+    assert re.sub(r"\{.*?\}", "{X}", expr).endswith(ending)
+    assert ("estimated_high" in expr) == (label == "binary")
 
 
 @pytest.mark.parametrize(
