@@ -109,7 +109,7 @@ def trial(seed: int, found: dict, assumed: dict, spent: list[float]) -> None:
             "CBPE after EM": estimator.corrected(shares),
         }
         each = {
-            name: ClassesAssumed.of(chosen.assumption, (way,), scores, scores).estimate("accuracy")
+            name: ClassesAssumed(chosen.assumption, (way,), scores, scores).estimate("accuracy")
             for name, way in ways.items()
         }
         known = expected("accuracy", scores, np.column_stack([1.0 - batch.p, batch.p])).value

@@ -40,7 +40,7 @@ def ours(held_out: tuple[np.ndarray, np.ndarray], scores: np.ndarray) -> dict:
     values: dict[str, list[float]] = {name: [] for name in _METRICS}
     for first in range(0, _ROWS, _CHUNK):
         chunk = scores[first : first + _CHUNK]
-        assumed = ClassesAssumed.of(Assumption.NO_SHIFT, (plain,), chunk, chunk)
+        assumed = ClassesAssumed(Assumption.NO_SHIFT, (plain,), chunk, chunk)
         for name in _METRICS:
             values[name].append(assumed.estimate(name).value)
     return {"values": values, "fit": fitted - begun, "estimate": process_time() - fitted}

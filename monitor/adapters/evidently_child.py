@@ -48,16 +48,16 @@ def render(order: Mapping[str, Any], reference: pd.DataFrame, current: pd.DataFr
         Dataset.from_pandas(current, definition), Dataset.from_pandas(reference, definition)
     )
     page: str = result.get_html_str(as_iframe=False)
-    return _titled(page, order["title"], order["empty"])
+    return _titled(page, order["title"], order["remarks"])
 
 
-def _titled(page: str, title: str, empty: list[str]) -> str:
+def _titled(page: str, title: str, remarks: list[str]) -> str:
     """Evidently's page has neither a title nor a place for remarks."""
     heading = html.escape(title)
-    left_out = f"<p>Without a value in one of the tables: {html.escape(', '.join(empty))}</p>" if empty else ""
+    noted = "".join(f"<p>{html.escape(remark)}</p>" for remark in remarks)
     page = page.replace("<head>", f"<head><title>{heading}</title>", 1)
     style = "font-family: sans-serif; padding: 1rem 2rem 0"
-    return page.replace("<body>", f'<body><div style="{style}"><h2>{heading}</h2>{left_out}</div>', 1)
+    return page.replace("<body>", f'<body><div style="{style}"><h2>{heading}</h2>{noted}</div>', 1)
 
 
 def _frame(body: bytes) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,14 @@ class EvidentlyReporter:
         self._timeout = timeout
 
     def report(
-        self, reference: pa.Table, current: pa.Table, *, schema: Mapping[str, Any], title: str, out: Path
+        self,
+        reference: pa.Table,
+        current: pa.Table,
+        *,
+        schema: Mapping[str, Any],
+        title: str,
+        out: Path,
+        remarks: Sequence[str] = (),
     ) -> Path:
         """Compare the feature and `score:` columns that both tables have, images and vectors left out.
 
@@ -38,7 +45,8 @@ class EvidentlyReporter:
         shown = {name: kind for name, kind in columns.items() if name not in empty}
         if not shown:
             raise MonitorError(f"{title}: no report: no column has values in both the reference and the batch")
-        page = self._render(reference, current, {"columns": shown, "title": title, "empty": empty})
+        noted = [*remarks, *([f"Without a value in one of the tables: {', '.join(empty)}"] if empty else [])]
+        page = self._render(reference, current, {"columns": shown, "title": title, "remarks": noted})
         write_atomically(out, page)
         return out
 

@@ -17,10 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.app.restate import Restating
+from monitor.app.scores_in import own_scores
 from monitor.domain.labels import class_codes
 from monitor.domain.model import Scores
-from monitor.domain.schema import VALUE
-from monitor.domain.score_columns import RAW, SERVED
 from monitor.domain.shift import MOST_ROWS, RowRatio, Shift, largest_features, responsible_segments
 from monitor.domain.shift_kind import KindRule, shift_kind
 from monitor.domain.verdict import Verdict
@@ -112,7 +111,7 @@ def _trailing(restating: Restating, batches: Sequence[str], most: int) -> _Trail
     step = max(1, -(-read // most))
     features = [*rt.schema.features, rt.schema.id or ""]
     samples = [table.select(features)[::step] for _, table in tables]
-    scores = [_own_scores(table, classes) for _, table in tables]
+    scores = [own_scores(table, classes) for _, table in tables]
     labelled = [
         _labelled(table, own, rt.book.labels(batch), rt.schema.id or "", classes)
         for (batch, table), own in zip(tables, scores, strict=True)
@@ -129,14 +128,6 @@ def _trailing(restating: Restating, batches: Sequence[str], most: int) -> _Trail
             np.concatenate([nothing.target, *(part.target for part in labelled)]),
         ),
     )
-
-
-def _own_scores(table: pa.Table, classes: Sequence[str]) -> Scores:
-    """What the model itself said, also where something else was served."""
-    names = list(classes) or [VALUE]
-    prefix = RAW if f"{RAW}{names[0]}" in table.column_names else SERVED
-    columns = [table.column(f"{prefix}{name}").to_numpy() for name in names]
-    return np.column_stack(columns) if classes else np.asarray(columns[0], dtype=np.float64)
 
 
 def _labelled(table: pa.Table, scores: Scores, labels: pa.Table, id_column: str, classes: Sequence[str]) -> Labelled:

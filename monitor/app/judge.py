@@ -17,6 +17,7 @@ from monitor.app.estimate_performance import Expected
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import ErrorRate
 from monitor.app.runtime import Champion
+from monitor.app.scores_in import scores_in
 from monitor.config.deployment import Deployment
 from monitor.config.detection import DetectConfig, PerformanceConfig
 from monitor.domain.batch import Window
@@ -35,6 +36,7 @@ from monitor.domain.model import Scores
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.profile import Profile
 from monitor.domain.record import ClassShare
+from monitor.domain.score_columns import CORRECTED, RAW
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.stats.label_shift import bbse
 from monitor.stats.label_shift_em import Shares
@@ -82,7 +84,7 @@ class WindowMeasured:
     """The labelled rows of one window: the user's metric, and the loss that models are compared by.
 
     `at_random`: what that loss would be if the same labels were dealt out to the rows at random; `spread`: how much
-    these labels differ.
+    these labels differ; `raw` and `corrected` as in `record.Performance`.
     """
 
     estimate: Estimate
@@ -90,6 +92,8 @@ class WindowMeasured:
     at_random: float
     spread: float
     labelled: LabelledScores
+    raw: float | None
+    corrected: float | None
 
     @property
     def skill(self) -> float:
@@ -104,8 +108,13 @@ class WindowMeasured:
 
     @property
     def shown(self) -> dict[str, float | None]:
-        values = {"realised": self.estimate.value, "low": self.estimate.low, "high": self.estimate.high}
-        return {name: value if math.isfinite(value) else None for name, value in values.items()}
+        values: dict[str, float | None] = {
+            "realised": self.estimate.value,
+            "low": self.estimate.low,
+            "high": self.estimate.high,
+        }
+        values |= {"raw": self.raw, "corrected": self.corrected}
+        return {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}
 
 
 def rule_of(config: DetectConfig) -> PerBatchRule:
@@ -239,7 +248,21 @@ def measure_window(
         at_random,
         spread,
         LabelledScores(at, seen, target),
+        *(_beside(scored, prefix, at, target, classes, config) for prefix in (RAW, CORRECTED)),
     )
+
+
+def _beside(  # noqa: PLR0917
+    scored: pa.Table,
+    prefix: str,
+    at: npt.NDArray[Any],
+    target: npt.NDArray[Any],
+    classes: tuple[str, ...],
+    config: PerformanceConfig,
+) -> float | None:
+    """The metric of scores that were not served; None where there are none."""
+    scores = scores_in(scored, prefix, classes)
+    return None if scores is None else metric_interval(config.metric, scores[at], target).value
 
 
 def judge_window(

@@ -43,7 +43,7 @@ def see_selection(
     features, at = rows.select(list(schema.features)), labelled.at[chosen]
     parts = features.take(pa.array(at)), features.take(pa.array(rest))
     found = compare_labelled(*parts, (scores[at], scores[rest]), schema, rng)
-    if found.p_value is None or found.p_value >= _allowed(record, config):
+    if found.p_value is None or found.p_value >= allowed(record, config):
         return {**nothing, "selection_p_value": found.p_value}
     weighted = weighted_metric(
         config.performance.metric, labelled.scores[chosen], labelled.target[chosen], found.weights
@@ -59,7 +59,7 @@ def _some(places: Places, rng: np.random.Generator) -> Places:
     return places if len(places) <= _MOST else np.sort(rng.choice(places, _MOST, replace=False))
 
 
-def _allowed(record: Mapping[str, Any], config: Deployment) -> float:
+def allowed(record: Mapping[str, Any], config: Deployment) -> float:
     """Chance of a warning without cause on one window: one in as many batches as the budget of alarms promises."""
     batches = record["verdicts"][Channel.INPUTS]["threshold"] if config.detect.rule == "budget" else None
     return 1.0 / batches if batches is not None and batches > 1 else _CAUTIOUS

@@ -26,8 +26,8 @@ from monitor.domain.version import Alias, AliasMove, Manifest
 class Validated:
     """A delivery after validation.
 
-    `rows`: the schema's columns only, in the order id, timestamp, features, scores, in these Arrow types: id `string`,
-    timestamp `timestamp[us, UTC]`, numeric `float64` (null = missing; infinities are rejected), categorical
+    `rows`: the schema's columns only, in the order id, timestamp, features, scores, control, in these types: id
+    `string`, timestamp `timestamp[us, UTC]`, numeric `float64` (null = missing; infinities are rejected), categorical
     `dictionary<int32, string>`, boolean `bool`, image and vector `fixed_size_list<float32>` (images 0..1), scores
     `float64` without nulls.
     `rejected`: one row per rejected input row: `row` (1-based; header and blank lines do not count), `column`, `reason`
@@ -390,9 +390,19 @@ class ErrorRate(Protocol):
 
 class Reporter(Protocol):
     def report(
-        self, reference: pa.Table, current: pa.Table, *, schema: Mapping[str, Any], title: str, out: Path
+        self,
+        reference: pa.Table,
+        current: pa.Table,
+        *,
+        schema: Mapping[str, Any],
+        title: str,
+        out: Path,
+        remarks: Sequence[str] = (),
     ) -> Path:
-        """Write an HTML report in a child process; raises MonitorError, never leaves half a file."""
+        """Write an HTML report in a child process, the remarks on top of it.
+
+        Raises MonitorError; never leaves half a file.
+        """
         ...
 
 

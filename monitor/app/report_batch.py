@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import TRAINING_FILE
+from monitor.domain.shift import Shift
 from monitor.errors import ConfigError
 
 
@@ -47,6 +48,7 @@ def report_batch(rt: Runtime, batch: str) -> Report:
         schema=rt.schema.to_dict(),
         title=f"{rt.name}: {batch} against the training rows of version {version}",
         out=folder / f"{batch.replace('/', '-')}.html",
+        remarks=Shift.from_dict(record["shift"]).sentences() if record["shift"] else (),
     )
     for stale in sorted(folder.glob("*.html"), key=lambda f: -f.stat().st_mtime)[rt.config.reports.keep :]:
         stale.unlink(missing_ok=True)

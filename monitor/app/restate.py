@@ -18,6 +18,7 @@ from monitor.app.label_selection import see_selection
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import LabelCounts, Transaction
 from monitor.app.runtime import Champion, Runtime
+from monitor.app.see_control import see_control
 from monitor.domain.batch import Window
 from monitor.domain.label_trust import Doubt, LabelTrust, Standing, WindowSkill, examine
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
@@ -37,6 +38,7 @@ class Restating:
     revisions: dict[str, int] = field(default_factory=dict)
     changed: list[Doubt] = field(default_factory=list)
     selected: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    parted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     counts: LabelCounts = field(default_factory=LabelCounts)
 
     @classmethod
@@ -82,6 +84,8 @@ class Restating:
         for doubt in self.changed:
             log = self.rt.log.warning if doubt.standing is Standing.HELD else self.rt.log.info
             log(f"labels_{doubt.standing.value}", deployment=self.rt.name, **doubt.to_dict())
+        for batch, found in self.parted.items():
+            self.rt.log.warning("control_parted", deployment=self.rt.name, batch=batch, **found)
         for batch, found in self.selected.items():
             self.rt.log.warning("labels_selected", deployment=self.rt.name, batch=batch, **found)
 
@@ -124,7 +128,10 @@ class Restating:
         selection = see_selection(rows, scores, measured.labelled, record, rt.config)
         if selection["selected_by"] and not record["performance"]["selected_by"]:
             self.selected[batch] = selection
-        record = {**record, "performance": {**record["performance"], **selection}}
+        control = see_control(rows, measured.labelled, manifest.classes, record, rt.config)
+        if (now := control["control"]) and now["parted"] and not (record["performance"]["control"] or {}).get("parted"):
+            self.parted[batch] = now
+        record = {**record, "performance": {**record["performance"], **selection, **control}}
         self.records[batch] = self._judged(record, measured, revision, own=own)
         return released
 

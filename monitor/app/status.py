@@ -69,6 +69,7 @@ class PerformanceStatus:
     labels_coverage: float | None = None
     weighted: float | None = None  # for rows without a label, when those with one differ from them by `selected_by`
     selected_by: tuple[str, ...] = ()
+    control: Mapping[str, Any] | None = None  # `domain.control.Control`, of windows with such rows
     estimated: float | None = None  # of the last batch, before its labels, with its interval and what it assumes
     estimated_low: float | None = None
     estimated_high: float | None = None
@@ -238,6 +239,7 @@ def _performance(
         labels_coverage=known.get("labels_coverage"),
         weighted=known.get("weighted"),
         selected_by=tuple(known.get("selected_by", ())),
+        control=known.get("control"),
         estimated=now.get("estimated"),
         estimated_low=now.get("estimated_low"),
         estimated_high=now.get("estimated_high"),

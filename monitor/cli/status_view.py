@@ -170,6 +170,11 @@ def _performance(known: PerformanceStatus) -> Text:
         if known.low is not None and known.high is not None:
             text.append(f" ({output.number(known.low)} to {output.number(known.high)})")
         text.append(f" on {known.batch}, labels of {output.percent(known.labels_coverage or 0.0)} of its rows")
+    if known.control is not None:
+        metric = output.number(known.control["control"]["metric"])
+        text.append(f"; control rows {metric} ({output.count(known.control['control']['rows'], 'row')})", style="dim")
+        if known.control["parted"]:
+            text.append(", and their labels differ from those of served rows", style="yellow")
     if known.selected_by:
         others = f"rows with a label differ from the others by {', '.join(known.selected_by)}"
         text.append(f"; weighted for all {output.number(known.weighted)}: {others}", style="yellow")

@@ -26,6 +26,7 @@ class SchemaConfig(Part):
     timezone: str | None = None
     label: LabelConfig
     segments: list[str] = Field(default=[])
+    control: str | None = None  # boolean column: rows that were not served, or at random
 
     def value(self, scores: Mapping[str, str]) -> Schema:
         """`scores`: class → column, of a model that is served elsewhere."""

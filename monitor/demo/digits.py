@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 CLASSES = 10
 _SIDE = 8
 _JITTER_PIXELS = 0.3  # no sheet lies twice in the same place: keeps rows drawn from one image from being equal
-_SCANNER_NOISE = 4.0  # standard deviation in grey values
+_SCANNER_NOISE = 40.0  # standard deviation in grey values, 0..255: a cheap scanner
 
 Images = npt.NDArray[np.float64]  # (n, 8, 8), 0..255
 Labels = npt.NDArray[np.int64]  # (n,), 0..9

@@ -20,7 +20,7 @@ import typer
 
 from monitor.adapters.atomic_files import write_atomically
 from monitor.demo.digits import Digits, Scanner, halves, scan, table
-from monitor.demo.scenario import phase_of
+from monitor.demo.scenario import USUAL, phase_of
 from monitor.errors import MonitorError
 
 BATCH_ROWS = 250
@@ -44,7 +44,7 @@ class Folder:
         if self.training.exists():
             return
         rng = np.random.default_rng(_SEED)
-        digits = self._for_training.draw(TRAINING_ROWS, rng)
+        digits = self._for_training.draw(TRAINING_ROWS, rng, USUAL)
         images = scan(digits.images, Scanner(), rng)
         rows = table("training", digits.labels, images, start=now - timedelta(hours=1), end=now)
         _write(self.training, rows)

@@ -117,14 +117,18 @@ class Story:
             if performance["realised"] is None or batch in self._told:
                 continue
             self._told.add(batch)
-            self._tell_accuracy(
-                batch, record["model_version"], performance["realised"], record["verdicts"]["performance"]
-            )
+            self._tell_accuracy(batch, record["model_version"], performance, record["verdicts"]["performance"])
 
-    def _tell_accuracy(self, batch: str, version: int, accuracy: float, verdict: Mapping[str, Any]) -> None:
+    def _tell_accuracy(
+        self, batch: str, version: int, performance: Mapping[str, Any], verdict: Mapping[str, Any]
+    ) -> None:
+        accuracy = performance["realised"]
         line = Text(f"labels of {batch} came: {self._metric} {accuracy:.3f} with version {version}  performance ")
         line.append_text(_styled(Verdict(verdict["verdict"])))
         self.say("monitor", line)
+        if performance["raw"] is not None:
+            both = f"{performance['raw']:.3f} with the scores as they are, {accuracy:.3f} as served"
+            self.say("", f"  {self._metric} {both}", style="bold green" if accuracy > performance["raw"] else "bold")
         if verdict["verdict"] == Verdict.DRIFT:
             self.say("", f"  performance: {verdict['reason']}")
         level = _Level(accuracy, version, batch)

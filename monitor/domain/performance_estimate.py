@@ -70,24 +70,16 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassesAssumed:
-    """`posteriors`: probabilities of the classes in one way, or in two when undecided; `scores`, `served` (m, k)."""
+    """Probabilities of the classes in one way, or in two when undecided; `scores` and `served` (m, k)."""
 
     assumption: Assumption
     ways: tuple[Calibrator, ...]
     scores: Array
     served: Array
-    posteriors: tuple[Array, ...]
-
-    @classmethod
-    def of(cls, assumption: Assumption, ways: tuple[Calibrator, ...], scores: Array, served: Array) -> ClassesAssumed:
-        return cls(assumption, ways, scores, served, tuple(way.apply(scores) for way in ways))
 
     def estimate(self, metric: str, rows: Chosen = _ALL) -> Estimate:
         scores, served = self.scores[rows], self.served[rows]
-        each = [
-            _by_way(way, metric, scores, served, posterior[rows])
-            for way, posterior in zip(self.ways, self.posteriors, strict=True)
-        ]
+        each = [_by_way(way, metric, scores, served) for way in self.ways]
         return Estimate(
             value=float(np.mean([one.value for one in each])),
             low=min(one.low for one in each),
@@ -133,7 +125,7 @@ class ClassEstimator:
         they do; and both where that is doubtful.
         """
         assumption, ways = self._ways(batch, shares, rng)
-        return ClassesAssumed.of(assumption, ways, scores, served)
+        return ClassesAssumed(assumption, ways, scores, served)
 
     def _ways(
         self, batch: Array, shares: Shares | None, rng: np.random.Generator
@@ -209,9 +201,10 @@ def estimator_of(held_out: HeldOut, label_shift: LabelShift | None, calibration:
     return ClassEstimator.of(held_out, label_shift, calibration)
 
 
-def _by_way(way: Calibrator, metric: str, scores: Array, served: Array, posterior: Array) -> Estimate:
+def _by_way(way: Calibrator, metric: str, scores: Array, served: Array) -> Estimate:
+    posterior = way.apply(scores)
     found = expected(metric, served, posterior)
-    error = math.sqrt(found.sampling_variance(posterior) + way.variance(scores, posterior, found.slope))
+    error = math.sqrt(found.sampling_variance(posterior) + way.variance(scores, found.slope))
     top = _TOP.get(metric, 1.0)
     low, high = max(found.value - _Z95 * error, 0.0), min(found.value + _Z95 * error, top)
     return Estimate(found.value, low, high, error, len(scores))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.batch import Window
+from monitor.domain.control import Control
 from monitor.domain.shift import Shift
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
@@ -21,6 +22,8 @@ class Performance:
     when that is improbable, and `weighted` is then the metric with each labelled row weighted for those like it.
     `low` and `high` are the interval of `realised`. `estimated` is from before the labels, under `assumption`, with the
     interval of what was to be realised; it stays as it was when they have come.
+    `raw`: of the model's own scores, where scores corrected for the class shares were served; `corrected`: of corrected
+    ones that were not.
     """
 
     realised: float | None = None
@@ -36,6 +39,9 @@ class Performance:
     selection_p_value: float | None = None
     selected_by: tuple[str, ...] = ()
     weighted: float | None = None
+    raw: float | None = None
+    corrected: float | None = None
+    control: Control | None = None  # of windows with enough labelled rows of either kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ class BatchRecord:
         """The inverse of `to_dict`."""
         plain = dict(plain)
         start, end = (datetime.fromisoformat(plain.pop(name)) for name in ("window_start", "window_end"))
+        seen = plain["performance"]
+        control = seen["control"]
         verdicts = {Channel(name): ChannelVerdict.from_dict(Channel(name), v) for name, v in plain["verdicts"].items()}
         return cls(
             **{
@@ -113,7 +121,11 @@ class BatchRecord:
                 "window": Window(start, end),
                 "verdicts": verdicts,
                 "performance": Performance(
-                    **{**plain["performance"], "selected_by": tuple(plain["performance"]["selected_by"])}
+                    **{
+                        **seen,
+                        "selected_by": tuple(seen["selected_by"]),
+                        "control": control and Control.from_dict(control),
+                    }
                 ),
                 "performance_segments": {
                     column: {level: SegmentEstimate(**seen) for level, seen in levels.items()}

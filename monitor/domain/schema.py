@@ -63,6 +63,7 @@ class Schema:
     `features` maps each model input, in order, to its kind; `id` identifies a row across deliveries;
     `timestamp` is event time; `segments` are the features by which results are broken down.
     `timezone` is the zone of timestamps that carry none; without it such timestamps are refused.
+    `control`, a boolean column, marks rows that were not served, or at random; rows to train on may lack it.
     `scores` of a model that is served elsewhere: the column of each class's probability (of a binary label one is
     enough), or under `VALUE` that of a regression.
     """
@@ -73,6 +74,7 @@ class Schema:
     timezone: str | None = None
     label: Label | None = None
     segments: tuple[str, ...] = field(default=())
+    control: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,12 +84,14 @@ class Schema:
         if not self.features:
             raise ConfigError("schema: no features")
         label = self.label.name if self.label else None
-        roles = [r for r in (self.id, self.timestamp, label, *self.scores.values()) if r is not None]
+        roles = [r for r in (self.id, self.timestamp, self.control, label, *self.scores.values()) if r is not None]
         for name in roles:
             if name in self.features:
-                raise ConfigError(f"schema: column {name!r} is a feature and also id, timestamp, label or score")
+                raise ConfigError(
+                    f"schema: column {name!r} is a feature and also id, timestamp, control, label or score"
+                )
         if len(set(roles)) != len(roles):
-            raise ConfigError("schema: id, timestamp, label and scores must be different columns")
+            raise ConfigError("schema: id, timestamp, control, label and scores must be different columns")
         for name in self.segments:
             if self.features.get(name) not in (Kind.CATEGORICAL, Kind.BOOLEAN):
                 raise ConfigError(f"schema: segment {name!r} is not a categorical or boolean feature")
@@ -106,6 +110,7 @@ class Schema:
             "timezone": self.timezone,
             "label": label and {"name": label.name, "kind": label.kind.value, "positive": label.positive},
             "segments": list(self.segments),
+            "control": self.control,
             "scores": dict(self.scores),
         }
 

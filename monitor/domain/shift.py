@@ -71,6 +71,18 @@ class Shift:
             }
         )
 
+    def sentences(self) -> tuple[str, ...]:
+        """For people: the type and why, then what is most responsible."""
+        told = [f"type of shift: {self.kind.value}: {self.reason}"]
+        if self.features:
+            told.append("most responsible features: " + ", ".join(f"{f.name} {f.share:.0%}" for f in self.features))
+        if self.segments:
+            parts = (f"{s.column} = {s.value or 'missing'} ({s.responsible:.0%})" for s in self.segments)
+            told.append("most responsible segments: " + ", ".join(parts))
+        if self.most_unlike:
+            told.append("rows most unlike the held-out ones: " + ", ".join(row.id for row in self.most_unlike))
+        return tuple(told)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         plain = asdict(self)

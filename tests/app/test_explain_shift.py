@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def judged(project: Project) -> list[dict[str, Any]]:
         app.once()
         records = app.store.records("tiny")
     for record in records:
-        assert BatchRecord.from_dict(record).to_dict() == record
+        assert json.loads(json.dumps(BatchRecord.from_dict(record).to_dict())) == record
     return records
 
 

@@ -58,7 +58,10 @@ def test_corrected_scores_are_served_when_asked_for_and_only_kept_when_not(tmp_p
         assert (served[batch]["prior_corrected"], kept[batch]["prior_corrected"]) == (True, False)
         share = served[batch]["label_prior"]["UP"]
         assert share["low"] <= 0.95 <= share["high"]
-        assert served[batch]["performance"]["realised"] > kept[batch]["performance"]["realised"] + 0.02
+        one, other = served[batch]["performance"], kept[batch]["performance"]
+        assert one["realised"] > other["realised"] + 0.02
+        assert (one["raw"], one["corrected"]) == (other["realised"], None)
+        assert (other["raw"], other["corrected"]) == (None, one["realised"])
         assert columns(tmp_path / "served", batch) == ["score:DOWN", "score:UP", "raw:DOWN", "raw:UP"]
         assert columns(tmp_path / "kept", batch) == ["score:DOWN", "score:UP", "corrected:DOWN", "corrected:UP"]
     for batch in USUAL:

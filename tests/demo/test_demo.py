@@ -97,10 +97,12 @@ def test_from_the_first_model_to_accuracy_back_and_on_after_ctrl_c(copy, start: 
     demo = start()
     url = demo.wait_for(r"where to look: (\S+)/metrics")[1]
     demo.wait_for(r"version 1 is deployed: accuracy 0\.9")
-    demo.wait_for_each(
-        r"labels: evidence \S+ of 100 \(label prior:\d [+-]0\.\d+\)", r"decision watch", r"performance drift"
-    )
-    demo.wait_for_each(r"retraining \(change\)", r"promoted version 2")
+    demo.wait_for_each(r"labels: evidence \S+ of 100 \(label prior:\d [+-]0\.\d+\)", r"decision watch")
+    shown = demo.wait_for(r"accuracy (\S+) with the scores as they are, (\S+) as served")
+    raw, served = (float(level) for level in shown.groups())
+    assert served > raw + 0.05
+    assert "retraining" not in demo.told
+    demo.wait_for_each(r"performance drift", r"retraining \(change\)", r"promoted version 2")
     back = demo.wait_for(r"accuracy back: (\S+) .* → (\S+) .* → (\S+) \(version \d+")
     healthy, low, now = (float(level) for level in back.groups())
     announced = [line for line in demo.told.splitlines() if "feeder:" in line]  # it waits for nobody: may be ahead

@@ -20,7 +20,7 @@ from sklearn.neighbors import NearestCentroid
 from monitor.demo.digits import Scanner, halves, scan
 from monitor.demo.feeder import BATCH_ROWS, LABELS_LATE, Folder
 from monitor.demo.feeding import Feeder
-from monitor.demo.scenario import PHASES, phase_of
+from monitor.demo.scenario import PHASES, USUAL, phase_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STEP = timedelta(seconds=3)
@@ -83,7 +83,7 @@ def test_the_labels_are_right(fed):
 def test_class_shares_move_as_announced(fed):
     clean = digits_of(fed, range(1, PHASES[1].first))
     moved = digits_of(fed, range(PHASES[1].first, PHASES[2].first))
-    for digits, share in ((clean, 0.1), (moved, 0.34)):
+    for digits, share in ((clean, USUAL[7]), (moved, 0.34)):
         n, seen = len(digits), sum(digit == "7" for digit in digits)
         assert abs(seen - n * share) < 4 * (n * share * (1 - share)) ** 0.5
 

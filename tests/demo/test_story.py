@@ -52,7 +52,9 @@ class Told:
         self.story.listener.record(record)
         return record.batch
 
-    def labels(self, batch: str, accuracy: float, *, version: int = 1, ok: bool = True) -> None:
+    def labels(
+        self, batch: str, accuracy: float, *, version: int = 1, ok: bool = True, raw: float | None = None
+    ) -> None:
         """The labels of an earlier batch come; they are told with the next batch."""
         plain = self.store.record("digits", batch)
         verdict = ChannelVerdict(
@@ -62,7 +64,7 @@ class Told:
         record = replace(
             record,
             model_version=version,
-            performance=Performance(realised=accuracy, labels_coverage=1.0),
+            performance=Performance(realised=accuracy, raw=raw, labels_coverage=1.0),
             verdicts={**record.verdicts, Channel.PERFORMANCE: verdict},
         )
         self._put(record)
@@ -109,6 +111,13 @@ def test_accuracy_is_back_when_half_of_the_loss_has_come_back(told, after, back)
     levels = "0.950 (version 1, batch-0001) → 0.570 (version 1, batch-0002)"
     assert told.lines[-2] == f"monitor  {what}: {levels} → {after:.3f} (version 2, {three})"
     assert told.recovered == ([three] if back else [])
+
+
+def test_what_the_correction_is_worth_is_told(told):
+    one = told.batch()
+    told.labels(one, 0.89, raw=0.77)
+    told.batch()
+    assert "accuracy 0.770 with the scores as they are, 0.890 as served" in told
 
 
 def test_late_labels_of_the_old_version_do_not_show_that_the_new_one_helps(told):

@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 from monitor.domain.held_out import HeldOut
-from monitor.domain.performance_estimate import Assumption, ClassesAssumed, ClassEstimator, estimator_of
+from monitor.domain.performance_estimate import Assumption, ClassEstimator, estimator_of
 from monitor.domain.schema import Schema
 from monitor.stats.label_shift_em import LabelShift
 from monitor.stats.performance import metric
@@ -105,7 +105,7 @@ def test_undecided_covers_both():
     shares = estimator.label_shift.estimate(scores)
     ways = (estimator.reweighted(estimator.held_out.encode(table), rng), estimator.corrected(shares))
     both, one, other = (
-        ClassesAssumed.of(Assumption.UNDECIDED, each, scores, scores).estimate("accuracy")
+        type(assumed(estimator, table, rng))(Assumption.UNDECIDED, each, scores, scores).estimate("accuracy")
         for each in (ways, ways[:1], ways[1:])
     )
     assert (both.low, both.high) == (min(one.low, other.low), max(one.high, other.high))

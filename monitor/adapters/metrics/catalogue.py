@@ -55,6 +55,8 @@ _PERFORMANCE: Described = {
     "label_share_low_ratio": ("Lower end of the interval of the share.", ("class",)),
     "label_share_high_ratio": ("Upper end of the interval of the share.", ("class",)),
     "label_shift_fit_p_value": ("How well the scores of the last batch fit these shares; small: not at all.", ()),
+    "control_parted": ("1 when labels of control rows differ from those of served rows in that window, else 0.", ()),
+    "control_performance": ("Realised performance on the control rows of that window.", ("metric",)),
     "shift_kind": ("1 for the type of shift while an alarm stands, else 0.", ("kind",)),
 }
 _OPERATION: Described = {

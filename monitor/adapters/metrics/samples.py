@@ -74,6 +74,9 @@ def performance(scrape: Scrape, name: str, metric: str, record: Record) -> None:
     scrape.add("performance_high", known["high"], name, metric)
     scrape.add("performance_weighted", known["weighted"], name, metric)
     scrape.add("labels_selection_p_value", known["selection_p_value"], name)
+    if (control := known["control"]) is not None:
+        scrape.add("control_parted", float(control["parted"]), name)
+        scrape.add("control_performance", control["control"]["metric"], name, metric)
     scrape.add("labels_coverage_ratio", known["labels_coverage"], name)
     scrape.add("performance_window_end_timestamp_seconds", timestamp(record["window_end"]), name)
 

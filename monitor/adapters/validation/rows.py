@@ -44,6 +44,7 @@ def validate_rows(
     array_names = schema.columns_of(Kind.IMAGE, Kind.VECTOR)
     raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
     optional = [label.name] if label and not require_label else []
+    optional += [schema.control] if schema.control and label else []  # rows to train on may lack it
     check_columns(raw, [n for n in names if n not in optional])
     typed = {name: _typed(raw, schema, name, label) for name in names if name in raw.frame.columns}
     rejections = Rejections(raw.frame.height)
@@ -94,8 +95,8 @@ def parsing_notes(raw: RawTable, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _wanted(schema: Schema, label: Label | None) -> list[str]:
-    roles = (schema.id, schema.timestamp, *schema.features, *schema.scores.values(), label.name if label else None)
-    return [name for name in roles if name is not None]
+    roles = (schema.id, schema.timestamp, *schema.features, *schema.scores.values(), schema.control)
+    return [name for name in (*roles, label.name if label else None) if name is not None]
 
 
 def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typed:
@@ -106,12 +107,19 @@ def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typ
         return times(column, file, timezone=schema.timezone)
     if label and name == label.name:
         return texts(column, file) if label.is_class else numbers(column, file)
-    kind = Kind.NUMERIC if name in schema.scores.values() else schema.features[name]
+    kind = _other_kind(schema, name) or schema.features[name]
     if kind.is_array:
         return arrays(column, file, image=kind is Kind.IMAGE)
     if kind is Kind.CATEGORICAL:
         return texts(column, file)
     return booleans(column, file) if kind is Kind.BOOLEAN else numbers(column, file)
+
+
+def _other_kind(schema: Schema, name: str) -> Kind | None:
+    """Of a column that is no feature."""
+    if name == schema.control:
+        return Kind.BOOLEAN
+    return Kind.NUMERIC if name in schema.scores.values() else None
 
 
 def identified(column: pl.Series, file: str) -> Typed:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize
 
 from monitor.stats.calibration import Calibration, curvature, log_scores, slopes
 
@@ -23,11 +24,8 @@ class Calibrator(Protocol):
         """Probabilities of the classes, (n, k), of scores (n, k)."""
         ...
 
-    def variance(self, scores: Array, posterior: Array, slope: Array) -> float:
-        """Of Σ slope·posterior, to first order, for the rows it was fitted on were a sample; all three (n, k).
-
-        `posterior` is apply(scores).
-        """
+    def variance(self, scores: Array, slope: Array) -> float:
+        """Of Σ slope·apply(scores), to first order, for the rows it was fitted on were a sample; `slope` (n, k)."""
         ...
 
 
@@ -54,14 +52,10 @@ class Scaled:
     def apply(self, scores: Array) -> Array:
         return self.calibration.apply(scores)
 
-    def variance(self, scores: Array, posterior: Array, slope: Array) -> float:
-        logs = log_scores(scores)
-        if scores.shape[1] == _TWO:
-            moved = posterior[:, 0] * posterior[:, 1] * (slope[:, 1] - slope[:, 0])
-            by_parameter = np.array([moved @ (logs[:, 1] - logs[:, 0]), moved.sum()])
-        else:
-            moved = posterior * (slope - (posterior * slope).sum(axis=1, keepdims=True))
-            by_parameter = slopes(moved, logs).sum(axis=0)
+    def variance(self, scores: Array, slope: Array) -> float:
+        h = self.calibration.apply(scores)
+        moved = h * (slope - (h * slope).sum(axis=1, keepdims=True))
+        by_parameter = slopes(moved, log_scores(scores)).sum(axis=0)
         return max(float(by_parameter @ self.covariance @ by_parameter), 0.0)
 
 
@@ -108,8 +102,6 @@ class Steps:
 
     @classmethod
     def fit(cls, score: Array, hit: npt.NDArray[np.bool_], weights: Array) -> Steps:
-        from scipy import optimize  # half a second to load, for those who ask for it
-
         order = np.argsort(score, kind="stable")
         score, hit, weights = score[order], hit[order].astype(np.float64), weights[order]
         if score.size == 0:  # nothing is known: scores as they are
@@ -158,7 +150,7 @@ class Isotonic:
         whole: Array = np.where(total > 0, found / np.where(total > 0, total, 1.0), 1.0 / scores.shape[1])
         return whole
 
-    def variance(self, scores: Array, posterior: Array, slope: Array) -> float:
+    def variance(self, scores: Array, slope: Array) -> float:
         """The scaling to 1 is left out of account."""
         if scores.shape[1] == _TWO:
             return self.steps[0].moved(scores[:, 1], slope[:, 1] - slope[:, 0])

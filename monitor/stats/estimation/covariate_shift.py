@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from monitor.stats.multivariate.classifier import classifier_test
+
 Array = npt.NDArray[np.float64]
 
 _MOST_ROWS = 10_000  # of a batch
@@ -40,8 +42,6 @@ def importance(held_out: Array, batch: Array, z: Array, rng: np.random.Generator
 
     Of the columns the 50 that moved most by `z` are looked at; weights are cut at 20. All 1 with too few rows.
     """
-    from monitor.stats.multivariate.classifier import classifier_test  # it needs scipy.optimize: half a second
-
     strength = np.abs(z).reshape(2, -1).max(axis=0)
     columns = np.sort(np.argsort(-strength, kind="stable")[:_MOST_COLUMNS])
     if len(batch) > _MOST_ROWS:

@@ -13,8 +13,6 @@ from monitor.stats.losses import CLIP, predicted_classes
 
 Array = npt.NDArray[np.float64]
 
-_TWO = 2
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
@@ -28,9 +26,6 @@ class Expected:
 
     def sampling_variance(self, posterior: Array) -> float:
         """Of the realised metric around `value`, to first order, when labels are drawn from `posterior` (n, k)."""
-        if posterior.shape[1] == _TWO:  # several times as fast: a narrow matrix is summed up slowly
-            one = posterior[:, 1]
-            return float((one * (1.0 - one)) @ np.square(self.slope[:, 1] - self.slope[:, 0]))
         mean = (posterior * self.slope).sum(axis=1)
         return max(float((posterior * np.square(self.slope)).sum() - np.square(mean).sum()), 0.0)
 
@@ -70,7 +65,8 @@ def _log_loss(scores: Array) -> Array:
 
 def _brier(scores: Array) -> Array:
     loss: Array = np.square(scores).sum(axis=1)[:, None] - 2.0 * scores + 1.0
-    return loss / 2 if scores.shape[1] <= _TWO else loss  # as `brier_loss`: one of two equal squared errors
+    two_classes = scores.shape[1] <= 2  # noqa: PLR2004  # as `brier_loss`: one of two equal squared errors
+    return loss / 2 if two_classes else loss
 
 
 def _f1(scores: Array, posterior: Array, positive: int) -> Expected:

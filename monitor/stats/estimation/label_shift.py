@@ -27,13 +27,13 @@ class Corrected:
     def apply(self, scores: Array) -> Array:
         return self.shift.correct(scores, self.share)
 
-    def variance(self, scores: Array, posterior: Array, slope: Array) -> float:
-        """Of Σ slope·posterior, for the shares, the calibration and the class shares of the held-out rows.
+    def variance(self, scores: Array, slope: Array) -> float:
+        """Of Σ slope·apply(scores), for the shares, the calibration and the class shares of the held-out rows.
 
         All three go through the logarithms that are summed up in a row's posterior, and what one of them errs the
         shares partly make good: that is why the influences are added before they are squared.
         """
-        q, prior = self.share, self.shift.prior
+        posterior, q, prior = self.apply(scores), self.share, self.shift.prior
         moved = posterior * (slope - (posterior * slope).sum(axis=1, keepdims=True))
         by_log = moved.sum(axis=0)  # of the logarithm of each class's weight
         by_share = np.divide(by_log, q, out=np.zeros_like(q), where=q > 0)
