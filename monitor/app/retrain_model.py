@@ -22,6 +22,7 @@ from monitor.domain.policy import Trigger, attempted
 from monitor.errors import ConfigError, ModelError
 
 _FAILED = "failed"
+_NUMBERS = ("checks", "facts", "intervals")  # of which there are too many for one line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class Attempt:
     def to_dict(self) -> dict[str, Any]:
         plain = {**asdict(self), "trigger": self.trigger.value}
         return {**plain, "checks": [check.to_dict() for check in self.checks]}
+
+    def told(self) -> dict[str, Any]:
+        """What fits into a line of the log; the journal has the rest."""
+        return {name: value for name, value in self.to_dict().items() if name not in _NUMBERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +171,7 @@ def _remember(
         tx.add_event(rt.name, now, "attempt", attempt.to_dict())
     if move is not None:
         announce(rt, move)
-    rt.log.info("retrain_ended", deployment=rt.name, **attempt.to_dict())
+    rt.log.info("retrain_ended", deployment=rt.name, **attempt.told())
     return attempt
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from monitor.adapters.trainer import ChildTrainer
 from monitor.app.ports import TrainingJob, TrainingResult
+from monitor.app.retrain_model import Orders
 from monitor.app.situation import estimated_prior, newest_change
 from monitor.bootstrap import Application, open_application
 from monitor.domain.anchor import is_anchor
@@ -63,7 +64,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         app.once()
         seen = Witness()
         app.runtime("tiny").trainer = seen
-        yield Lived(project, app, seen, app.retrain("tiny", dry_run=False, progress=quiet))
+        yield Lived(project, app, seen, app.retrain("tiny", Orders(), quiet))
 
 
 def test_the_anchor_is_a_tenth_of_the_training_file_and_never_fitted_on(lived):
@@ -154,7 +155,7 @@ def test_rows_of_the_anchor_file_are_taken_out_of_everything_else(tmp_path):
         assert app.store.manifest("tiny", 1).lineage.rows == 740
         seen = Witness()
         app.runtime("tiny").trainer = seen
-        app.retrain("tiny", dry_run=True, progress=quiet)
+        app.retrain("tiny", Orders(mode="dry_run"), quiet)
     rows = seen.rows
     anchored = rows.filter(rows["_anchor"])
     assert anchored["row_id"].to_pylist() == training["row_id"].to_pylist()[100:160]
