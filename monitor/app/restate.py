@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from monitor.app.calibration_check import see_calibration
 from monitor.app.judge import WindowMeasured, judge_window, measure_window
 from monitor.app.label_memory import LabelMemory, journal
 from monitor.app.label_selection import see_selection
@@ -131,7 +132,9 @@ class Restating:
         control = see_control(rows, measured.labelled, manifest.classes, record, rt.config)
         if (now := control["control"]) and now["parted"] and not (record["performance"]["control"] or {}).get("parted"):
             self.parted[batch] = now
-        record = {**record, "performance": {**record["performance"], **selection, **control}}
+        calibration = see_calibration(self.champion.reference, measured.labelled, record) if own else None
+        performance = {**record["performance"], **selection, **control, "calibration_p_value": calibration}
+        record = {**record, "performance": performance}
         self.records[batch] = self._judged(record, measured, revision, own=own)
         return released
 

@@ -67,6 +67,7 @@ class PerformanceStatus:
     low: float | None = None
     high: float | None = None
     labels_coverage: float | None = None
+    calibration_p_value: float | None = None  # that the probabilities estimates rest on fit the labels of the window
     weighted: float | None = None  # for rows without a label, when those with one differ from them by `selected_by`
     selected_by: tuple[str, ...] = ()
     control: Mapping[str, Any] | None = None  # `domain.control.Control`, of windows with such rows
@@ -237,6 +238,7 @@ def _performance(
         low=known.get("low"),
         high=known.get("high"),
         labels_coverage=known.get("labels_coverage"),
+        calibration_p_value=known.get("calibration_p_value"),
         weighted=known.get("weighted"),
         selected_by=tuple(known.get("selected_by", ())),
         control=known.get("control"),

@@ -24,6 +24,7 @@ ASSUMED = {
     "label_shift": "the class shares have moved, inputs of each class taken to be as before",
     "undecided": "inputs or class shares have moved, the interval covers both",
 }
+_MISFIT = 0.001  # p-value of the calibration that is worth a word
 _MOST_COLUMNS = 5
 _WHOLE = 10  # from here on evidence is shown without a fraction
 _SHORT = timedelta(minutes=10)  # shorter windows are shown to the second
@@ -178,6 +179,8 @@ def _performance(known: PerformanceStatus) -> Text:
     if known.selected_by:
         others = f"rows with a label differ from the others by {', '.join(known.selected_by)}"
         text.append(f"; weighted for all {output.number(known.weighted)}: {others}", style="yellow")
+    if known.calibration_p_value is not None and known.calibration_p_value < _MISFIT:
+        text.append("; its labels do not fit the calibration, on which estimates rest", style="yellow")
     for word, value in [("held out", known.held_out), ("floor", known.floor)]:
         if value is not None:
             text.append(f"; {word} {output.number(value)}", style="dim")

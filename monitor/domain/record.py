@@ -21,7 +21,8 @@ class Performance:
     `selection_p_value`: that the labelled rows are like the others by chance; `selected_by` names what tells them apart
     when that is improbable, and `weighted` is then the metric with each labelled row weighted for those like it.
     `low` and `high` are the interval of `realised`. `estimated` is from before the labels, under `assumption`, with the
-    interval of what was to be realised; it stays as it was when they have come.
+    interval of what was to be realised; it stays as it was when they have come. `calibration_p_value`: that the
+    probabilities it rests on are as often right as they say, by the labels.
     `raw`: of the model's own scores, where scores corrected for the class shares were served; `corrected`: of corrected
     ones that were not.
     """
@@ -36,6 +37,7 @@ class Performance:
     labels_coverage: float = 0.0
     matured: bool = False
     labels: str | None = None
+    calibration_p_value: float | None = None
     selection_p_value: float | None = None
     selected_by: tuple[str, ...] = ()
     weighted: float | None = None

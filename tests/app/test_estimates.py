@@ -42,6 +42,7 @@ def test_the_estimate_is_held_against_what_is_realised(tmp_path):
     assert len(known) >= 4
     inside = [seen["estimated_low"] <= seen["realised"] <= seen["estimated_high"] for seen in known]
     assert sum(inside) >= len(known) - 1
+    assert all(seen["calibration_p_value"] > 1e-4 for seen in known)
 
     said = CliRunner().invoke(cli, ["status", "tiny", "-c", str(project.config)]).stdout
     assert "estimated" in said

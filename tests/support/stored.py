@@ -88,6 +88,7 @@ def matured(value: float, coverage: float = 1.0) -> Performance:
         high=value + 0.05,
         labels_coverage=coverage,
         matured=coverage >= 0.8,
+        calibration_p_value=0.3,
         selection_p_value=1e-4 if coverage < 1 else None,
         selected_by=("price",) if coverage < 1 else (),
         weighted=value - 0.1 if coverage < 1 else None,

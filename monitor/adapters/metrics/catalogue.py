@@ -45,6 +45,10 @@ _PERFORMANCE: Described = {
     "performance_window_end_timestamp_seconds": ("End of the window that the realised performance is of.", ()),
     "labels_coverage_ratio": ("Share of the rows of that window that have a label.", ()),
     "labels_overdue_batches": ("Scored batches after that window whose labels should have come by now.", ()),
+    "calibration_p_value": (
+        "How well the calibration that estimates rest on fits the labels of that window; small: not at all.",
+        (),
+    ),
     "labels_selection_p_value": ("How alike the rows of that window with and without a label are; small: not.", ()),
     "labels_reachable_ratio": ("Share of a window's rows that have a label in the end, as learnt.", ()),
     "labels_settled_batches": ("Batches after which nearly all labels that come are there, as learnt.", ()),

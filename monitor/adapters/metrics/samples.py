@@ -73,6 +73,7 @@ def performance(scrape: Scrape, name: str, metric: str, record: Record) -> None:
     scrape.add("performance_low", known["low"], name, metric)
     scrape.add("performance_high", known["high"], name, metric)
     scrape.add("performance_weighted", known["weighted"], name, metric)
+    scrape.add("calibration_p_value", known["calibration_p_value"], name)
     scrape.add("labels_selection_p_value", known["selection_p_value"], name)
     if (control := known["control"]) is not None:
         scrape.add("control_parted", float(control["parted"]), name)
