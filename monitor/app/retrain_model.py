@@ -181,4 +181,4 @@ def _early(rt: Runtime, attempt: Attempt, snapshot: Snapshot | None, memory: Ret
     if attempt.trigger is not Trigger.DISTANCE or snapshot is None or champion is None:
         return 0
     due = policy_rule(rt.config, champion.bundle.manifest.window_rows).new_labels
-    return max(0, due + memory.policy.early - (snapshot.new_rows - memory.rows_used))
+    return max(0, due - (snapshot.new_rows - memory.rows_used))

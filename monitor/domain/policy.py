@@ -130,15 +130,17 @@ def decide(state: PolicyState, seen: Seen, rule: PolicyRule) -> Decided:
 def _trigger(state: PolicyState, seen: Seen, rule: PolicyRule) -> tuple[Trigger | None, str]:
     """Enough new labels make an attempt due whatever else is known; alarm and distance only bring it forward.
 
-    Distance is a state and may last: it does so once, until a promotion has moved the reference, and what it brings
-    forward is missing later: it makes attempts earlier, not more frequent.
+    Distance is a state and may last: it does so once, until a promotion has moved the reference; and the next attempt
+    waits for the labels that this one lacked, unless an alarm brings it forward. So it makes attempts earlier, and not
+    more frequent.
     """
     due = rule.new_labels + state.early
     if seen.new_labels >= due:
         return Trigger.NEW_LABELS, f"{seen.new_labels} new labelled rows"
     if seen.alarm and rule.on_change:
         return Trigger.CHANGE, f"drift on {', '.join(seen.alarm)}"
-    if seen.beyond and rule.on_distance and state.last_promoted and 2 * seen.new_labels >= due:
+    far = bool(seen.beyond) and rule.on_distance and state.last_promoted and not state.early
+    if far and 2 * seen.new_labels >= rule.new_labels:
         return Trigger.DISTANCE, f"{', '.join(seen.beyond)} too far from the reference"
     return None, f"{seen.new_labels} of {due} new labelled rows"
 

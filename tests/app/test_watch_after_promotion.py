@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -181,19 +182,28 @@ APPROVE = {**BY_HAND, "retrain": {**BY_HAND["retrain"], "mode": "approve"}}
 SHADOW = {**BY_HAND, "retrain": {**BY_HAND["retrain"], "mode": "shadow", "shadow_batches": 3}}
 
 
-def begun(folder: Path, changes: dict) -> Project:
-    project = Project.create(folder, changes=changes)
+@pytest.fixture(scope="module")
+def quiet_one(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Four batches scored by version 1."""
+    project = Project.create(tmp_path_factory.mktemp("quiet") / "project", changes=BY_HAND)
     for _ in range(4):
         project.add_batch()
     with open_application(project.config) as app:
         app.once()
-        app.retrain("tiny", Orders(), quiet)
     return project
 
 
-def test_a_candidate_waits_for_a_person_and_is_superseded_by_the_next_one(tmp_path):
-    project = begun(tmp_path, APPROVE)
+def copied(lived: Project, folder: Path, changes: dict[str, Any]) -> Project:
+    shutil.copytree(lived.folder, folder / "project")
+    project = Project(folder / "project", batches=lived.batches)
+    project.configure(changes)
+    return project
+
+
+def test_a_candidate_waits_for_a_person_and_is_superseded_by_the_next_one(quiet_one, tmp_path):
+    project = copied(quiet_one, tmp_path, APPROVE)
     with open_application(project.config) as app:
+        app.retrain("tiny", Orders(), quiet)
         assert [app.store.alias("tiny", alias) for alias in (Alias.CHAMPION, Alias.CANDIDATE)] == [1, 2]
         project.add_batch()
         app.once()
@@ -210,27 +220,28 @@ def test_a_candidate_waits_for_a_person_and_is_superseded_by_the_next_one(tmp_pa
         assert (event["role"], event["version"], event["other"]) == ("predecessor", 3, 1)
 
 
-def test_a_candidate_in_shadow_is_scored_beside_the_champion_and_promoted_by_its_windows(tmp_path):
-    """A process for every batch: the trial goes on where it was."""
-    project = begun(tmp_path, SHADOW)
-    for k in range(4):
-        name = project.add_batch()
-        with open_application(project.config) as app:
-            app.once()
-            served = rows_of(app, name)
-            assert app.store.record("tiny", name)["model_version"] == 1
-            assert {"score:UP", "beside:UP"} <= set(served.column_names)
-            assert app.store.alias("tiny", Alias.CHAMPION) == (2 if k == 3 else 1)
-            waits = app.runtime("tiny").store.state("tiny", "trial")
-            assert waits, "until the end in shadow, then on watch"
+def test_a_candidate_in_shadow_is_scored_beside_the_champion_and_promoted_by_its_windows(quiet_one, tmp_path):
+    """Two processes, one after the other: the trial goes on where it was."""
+    project = copied(quiet_one, tmp_path, SHADOW)
     with open_application(project.config) as app:
+        assert app.retrain("tiny", Orders(), quiet)["place"] == "shadow"
+        names = [project.add_batch(), project.add_batch()]
+        app.once()
+        assert app.store.alias("tiny", Alias.CHAMPION) == 1
+    with open_application(project.config) as app:
+        names += [project.add_batch(), project.add_batch()]
+        app.once()
+        for name in names:
+            assert app.store.record("tiny", name)["model_version"] == 1
+            assert {"score:UP", "beside:UP"} <= set(rows_of(app, name).column_names)
         (event,) = ended(app)
         assert (event["role"], event["finding"], event["version"], event["windows"]) == ("candidate", "promoted", 2, 3)
-        assert app.store.alias("tiny", Alias.CANDIDATE) is None
+        assert [app.store.alias("tiny", alias) for alias in (Alias.CHAMPION, Alias.CANDIDATE)] == [2, None]
+        assert app.store.state("tiny", "trial"), "on watch now"
 
 
-def test_without_room_on_the_disk_no_attempt_is_made(tmp_path):
-    project = begun(tmp_path, {**BY_HAND, "retrain": {**BY_HAND["retrain"], "disk": "900000GiB"}})
+def test_without_room_on_the_disk_no_attempt_is_made(quiet_one, tmp_path):
+    project = copied(quiet_one, tmp_path, {**BY_HAND, "retrain": {**BY_HAND["retrain"], "disk": "900000GiB"}})
     with open_application(project.config) as app:
         attempt = app.retrain("tiny", Orders(), quiet)
         assert attempt["outcome"] == "failed"

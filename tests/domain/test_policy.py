@@ -117,10 +117,9 @@ def test_distance_brings_attempts_forward_and_makes_them_no_more_frequent():
         decided = decide(state, far, rule)
         if decided.decision is Decision.RETRAIN:
             attempts.append(batch)
-            early = 1000 + state.early - rows if decided.trigger is Trigger.DISTANCE else 0
+            early = 1000 - rows if decided.trigger is Trigger.DISTANCE else 0
             state, rows = attempted(state, far.now, promoted=True, alarm=False, early=early), 0
-    assert attempts[0] == 4
-    assert len(attempts) <= 60 // 10 + 1
+    assert [b - a for a, b in pairwise([-1, *attempts])] == [5, 15, 5, 15, 5, 15]
 
 
 def test_after_a_rollback_every_attempt_waits_longer_and_after_three_a_human_is_asked():
