@@ -17,6 +17,9 @@ from typing import Any
 
 import yaml
 
+from monitor.adapters.prometheus_rules.document import rules_document, rules_text
+from monitor.config.reading import load_deployments, load_settings
+from tests.support.project import Project
 from tests.support.running import until
 
 HOST = "127.0.0.1"
@@ -98,6 +101,14 @@ def alertmanager_of(program: Path, folder: Path, webhook: str) -> Iterator[str]:
     )
     with _running(program, arguments, folder / "alertmanager.log", f"http://{address}/-/ready"):
         yield address
+
+
+def write_rules(project: Project, folder: Path) -> Path:
+    """What `monitor rules` writes for a project."""
+    file = folder / "rules.yaml"
+    document = rules_document(load_settings(project.config).alerts, load_deployments(project.config))
+    file.write_text(rules_text(document))
+    return file
 
 
 def post_alerts(alertmanager: str, *alerts: Mapping[str, str]) -> None:

@@ -13,12 +13,12 @@ import pytest
 
 from dashboards.__main__ import FOLDER, files
 from monitor.adapters.metrics.catalogue import metric_names
+from monitor.app.retrain_model import Orders
 from monitor.bootstrap import open_application
 from monitor.domain.verdict import Channel, Verdict
 from tests.support.project import Project
 from tests.support.running import Running, until
-from tests.support.servers import Prometheus, prometheus_of
-from tests.system.test_daemon import monitor
+from tests.support.servers import Prometheus, prometheus_of, write_rules
 
 BOARDS = ("column", "deployment", "fleet", "operations")
 CHOSEN = {
@@ -84,7 +84,7 @@ def past(project: Project) -> None:
     project.write(project.incoming / "some_refused.parquet", broken)
     with open_application(project.config) as app:
         last = app.once()[-1]
-        assert app.retrain("tiny", dry_run=False, progress=lambda share, what: None)["outcome"] == "promote"
+        assert app.retrain("tiny", Orders(), lambda share, what: None)["outcome"] == "promote"
     assert last.rejected
     assert last.verdicts[Channel.INPUTS].verdict is Verdict.DRIFT
 
@@ -95,23 +95,22 @@ def scraped(prometheus: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("dashboards")
     project = Project.create(folder / "project", changes=WATCHED)
     past(project)
-    rules = folder / "rules.yaml"
-    assert monitor(project, "rules", "--out", str(rules)).returncode == 0
+    rules = write_rules(project, folder)
     running = Running(project)
     with ExitStack() as servers:
         servers.callback(lambda: (running.process.kill(), running.process.wait()))
         address = str(running.wait_for("started")["address"]).removeprefix("http://")
         scraping = servers.enter_context(prometheus_of(prometheus, folder, address, rules=rules))
         until(lambda: scraping.query("monitor_last_success_timestamp_seconds"))
-        for command in (["rollback", "tiny"], ["promote", "tiny", "2"]):
-            done = monitor(project, "models", *command, "--reason", "to be seen")
-            assert done.returncode == 0, done.stderr
+        with open_application(project.config) as operator:
+            operator.rollback("tiny", "to be seen")
+            operator.promote("tiny", 2, "to be seen")
         yield scraping
 
 
 @pytest.mark.system
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_query_returns_data(name, scraped):
     empty = []

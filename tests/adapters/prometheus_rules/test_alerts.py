@@ -18,7 +18,8 @@ from tests.support import stored
 
 PROJECT = Path(__file__).parents[3]
 
-# The schedule is every 5 minutes, `hold` 2 minutes, `keep` 10, labels are due after a day. One value per 15 seconds.
+# The schedule is every 5 minutes, `hold` 2 minutes, `keep` 10, labels are due after a day. One value per 15 seconds;
+# the rules are evaluated once a minute.
 LATE = "0x8 1x8 0x80"  # not so for two minutes, then so for two minutes, then over
 
 
@@ -291,6 +292,7 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
             silent=("1h", "200h"),
             fires=("8h", "100h"),
             step="1h",
+            evaluated="1h",
         ),
         Timeline(
             title="five alarms in a week of so many batches that as many were promised",
@@ -301,6 +303,7 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
             },
             silent=("8h", "100h"),
             step="1h",
+            evaluated="1h",
         ),
     ),
 }
@@ -321,9 +324,9 @@ def names(**changes: Any) -> set[str]:
     return {rule["alert"] for rule in alerts(deployment(**changes))}
 
 
-def promtool_test(promtool: Path, folder: Path, step: str, tests: list[dict[str, Any]]) -> None:
+def promtool_test(promtool: Path, folder: Path, evaluated: str, tests: list[dict[str, Any]]) -> None:
     (folder / "rules.yaml").write_text(rules_text(rules_document(AlertsConfig(), {"prices": deployment()})))
-    plan = {"rule_files": ["rules.yaml"], "evaluation_interval": step, "tests": tests}
+    plan = {"rule_files": ["rules.yaml"], "evaluation_interval": evaluated, "tests": tests}
     (folder / "test.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
     done = subprocess.run(
         [str(promtool), "test", "rules", str(folder / "test.yaml")], capture_output=True, text=True, check=False
@@ -339,9 +342,9 @@ def test_every_alert_has_time_lines_on_which_it_fires_and_is_silent_again():
 
 @pytest.mark.parametrize("alert", TIMELINES)
 def test_it_fires_when_it_must_and_ends(alert, promtool, tmp_path):
-    (step,) = {timeline.step for timeline in TIMELINES[alert]}
+    (evaluated,) = {timeline.evaluated for timeline in TIMELINES[alert]}
     tests = [timeline.to_test(alert, LABELS[alert]) for timeline in TIMELINES[alert]]
-    promtool_test(promtool, tmp_path, step, tests)
+    promtool_test(promtool, tmp_path, evaluated, tests)
 
 
 def test_an_alert_says_which_columns_moved_and_where_to_read_on(promtool, tmp_path):

@@ -35,6 +35,7 @@ class Timeline:
     fires: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     step: str = "15s"
+    evaluated: str = "1m"
 
     def to_test(self, alert: str, labels: Mapping[str, str]) -> dict[str, Any]:
         """One entry under `tests`: how many alerts of this name, and with these labels, fire at each moment."""
