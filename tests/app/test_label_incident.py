@@ -11,6 +11,7 @@ import pytest
 
 from monitor.app.doubtful_labels import doubtful_labels
 from monitor.app.label_memory import LabelMemory
+from monitor.app.retrain_model import Orders
 from monitor.app.status import deployment_status
 from monitor.bootstrap import Application, open_application
 from monitor.domain.label_trust import Standing
@@ -116,7 +117,7 @@ def test_released_labels_are_judged_and_trained_on(copy):
         for _ in range(3):
             deliver(copy, wrong=False)
         app.once()
-        assert app.retrain("tiny", dry_run=False, progress=lambda share, what: None)["rows"] > 0
+        assert app.retrain("tiny", Orders(), lambda share, what: None)["rows"] > 0
         labels = LabelMemory.load(app.store, "tiny")
         assert set(HELD) <= set(labels.usable(app.runtime("tiny").book.labelled_rows()))
 
