@@ -34,8 +34,8 @@ PHASES: Final = (
     ),
     Phase(
         first=13,
-        announcement="1s and 7s are rare again, but the scanner is damaged: turned by 20°, blurred, noisier",
-        scanner=Scanner(rotation=20.0, blur=0.5, noise=50.0),
+        announcement="1s and 7s are rare again, but the scanner is damaged: turned by 20° and blurred",
+        scanner=Scanner(rotation=20.0, blur=0.5, noise=20.0),
     ),
 )
 

@@ -97,7 +97,7 @@ def test_from_the_first_model_to_accuracy_back_and_on_after_ctrl_c(copy, start: 
     demo = start()
     url = demo.wait_for(r"where to look: (\S+)/metrics")[1]
     demo.wait_for(r"version 1 is deployed: accuracy 0\.9")
-    demo.wait_for_each(r"labels: evidence \S+ of 100 \(label prior:\d [+-]0\.\d+\)", r"decision watch")
+    demo.wait_for_each(r"labels: evidence \S+ of 100 \(label prior:\d [+-]0\.\d+[,)]", r"decision watch")
     shown = demo.wait_for(r"accuracy (\S+) with the scores as they are, (\S+) as served")
     raw, served = (float(level) for level in shown.groups())
     assert served > raw + 0.05
