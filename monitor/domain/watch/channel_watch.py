@@ -56,8 +56,9 @@ def warm(plan: Plan, batches: Iterable[Observation]) -> DetectorState | None:
         state = teach(plan, state, batch)
     if dated:
         return replace(state, interval=state.history.interval() or 0.0)
+    pooled = state.pooled and replace(state.pooled, regression=cap_dof(state.pooled.regression, _PSEUDO_DOF))
     regression = cap_dof(state.regression, _PSEUDO_DOF)
-    return replace(state, regression=regression, history=state.history.undated(), notes=(UNDATED,))
+    return replace(state, regression=regression, pooled=pooled, history=state.history.undated(), notes=(UNDATED,))
 
 
 def _unjudged(channel: Channel, state: DetectorState | None) -> ChannelVerdict:
@@ -96,6 +97,7 @@ class ChannelWatch:
             self._state,
             latch=None,
             muted=self._state.muted | muted,
+            pooled=self._state.pooled.forget() if self._state.pooled else None,
             evidence=replace(
                 self._state.evidence,
                 **{

@@ -27,7 +27,7 @@ class Step:
 
     state: DetectorState
     residuals: Residuals
-    evidence: float  # mean over the streams
+    evidence: float  # mean over the streams, a share of it pooled
     incident: Mask  # (S,) streams out of line on this one batch
     at: float
 
@@ -41,9 +41,10 @@ def advance(plan: Plan, state: DetectorState, seen: Observation) -> Step:
     effect = _slot_effect(state, plan.rule.season, seen.at)
     x = plan.design(seen.at, lags, effect, seen.values, state.unit_rows)
     residuals = predict(state.regression, x, value, ratio, _SLIGHTEST)
-    gathered = _gather(plan, state, residuals, at)
+    longest = _longest_incident(plan, state)
+    gathered = _gather(plan, state, residuals, at, longest)
     incident, largest = _incident(plan, state, residuals)
-    regression, learnt = learn(state.regression, residuals, ratio, _longest_incident(plan, state))
+    regression, learnt = learn(state.regression, residuals, ratio, longest)
     learnt = np.where(np.isnan(learnt), value, learnt)
     counted = residuals.judged.any()
     after = replace(
@@ -60,7 +61,7 @@ def advance(plan: Plan, state: DetectorState, seen: Observation) -> Step:
     return Step(
         state=after,
         residuals=residuals,
-        evidence=float(of_streams(gathered.evidence).mean()),
+        evidence=_total(plan, gathered),
         incident=incident,
         at=at,
     )
@@ -69,7 +70,10 @@ def advance(plan: Plan, state: DetectorState, seen: Observation) -> Step:
 def teach(plan: Plan, state: DetectorState, seen: Observation) -> DetectorState:
     """Learn from a batch of the reference: nothing is judged, no evidence is gathered."""
     after = advance(plan, state, seen).state
-    return replace(after, evidence=state.evidence, batches=0, incidents=0, warm_batches=state.warm_batches + 1)
+    pooled = after.pooled.silenced() if after.pooled else None
+    return replace(
+        after, evidence=state.evidence, pooled=pooled, batches=0, incidents=0, warm_batches=state.warm_batches + 1
+    )
 
 
 def threshold(plan: Plan, state: DetectorState) -> float:
@@ -125,7 +129,15 @@ def _count_errors(
     )
 
 
-def _gather(plan: Plan, state: DetectorState, residuals: Residuals, at: float) -> DetectorState:
+def _total(plan: Plan, state: DetectorState) -> float:
+    """The channel's evidence: a weighted mean of e-detectors is one."""
+    own = float(of_streams(state.evidence).mean())
+    if state.pooled is None:
+        return own
+    return (1.0 - plan.pooled_share) * own + plan.pooled_share * state.pooled.evidence
+
+
+def _gather(plan: Plan, state: DetectorState, residuals: Residuals, at: float, longest: int) -> DetectorState:
     """The state with the batch's evidence added."""
     clipped = np.clip(residuals.z, -_CLIP, _CLIP)
     ranks = state.ranks
@@ -139,7 +151,9 @@ def _gather(plan: Plan, state: DetectorState, residuals: Residuals, at: float) -
     gathered = accumulate(
         state.evidence, factor, residuals.judged, at=at, error=residuals.error, variance_ratio=residuals.variance_ratio
     )
-    return replace(state, evidence=gathered, ranks=ranks, longrun=state.longrun.add(clipped, residuals.judged))
+    pooled = state.pooled.add(clipped, residuals.judged, longest) if state.pooled else None
+    longrun = state.longrun.add(clipped, residuals.judged)
+    return replace(state, evidence=gathered, ranks=ranks, longrun=longrun, pooled=pooled)
 
 
 def _incident(plan: Plan, state: DetectorState, residuals: Residuals) -> tuple[Mask, tail.LargestValues]:

@@ -98,6 +98,7 @@ def _cross(step: Step, limit: float) -> DetectorState:
     return replace(
         state,
         evidence=replace(state.evidence, detector=np.zeros_like(state.evidence.detector)),
+        pooled=state.pooled.forget() if state.pooled else None,
         pending=state.pending | moved,
         pending_age=0,
         pending_evidence=step.evidence,
@@ -161,6 +162,7 @@ def _accept(plan: Plan, state: DetectorState, since: Array) -> DetectorState:
         history=state.history.moved(state.pending & free, since, _level_since(state, since)),
         evidence=kept,
         longrun=state.longrun.forget(moved),
+        pooled=state.pooled.forget() if state.pooled else None,
         pending=np.zeros_like(state.pending),
         pending_age=0,
     )

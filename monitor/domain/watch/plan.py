@@ -25,6 +25,8 @@ _WIDE = 1e4
 _LAG_PRIOR = 1.0
 _CURVE_PRIOR = 100.0
 _CURVE = 2  # regressors of a spread stream: the location of its column and its square
+_POOLED_SHARE = 0.1
+_FEWEST_POOLED = 8  # streams; of fewer, each one's own evidence is as good
 _ANCHOR_ERRORS = 2.0  # a level that may not be relearnt moves within this many standard errors
 
 
@@ -73,6 +75,12 @@ class Plan:
     def components(self) -> int:
         return 1 if self.rule.mode is Mode.STRICT else evidence.components(two_sided=self.rule.two_sided)
 
+    @property
+    def pooled_share(self) -> float:
+        """Of the budget, for what all streams show together. Ranks of single streams say nothing about that."""
+        many = len(self.variance) >= _FEWEST_POOLED and self.rule.two_sided
+        return _POOLED_SHARE if many and self.rule.mode is not Mode.STRICT else 0.0
+
     def start(self, unit_rows: float) -> DetectorState:
         """A state that has seen nothing; `unit_rows` is the usual size of a batch."""
         state = fresh(
@@ -81,6 +89,7 @@ class Plan:
             guards=len(self.streams.guards),
             slots=self.rule.season.slots,
             ranks=self.rule.mode is Mode.STRICT,
+            pooled=self.pooled_share > 0,
             unit_rows=unit_rows,
         )
         return state

@@ -13,6 +13,7 @@ from monitor.stats.sequential.conformal import Ranks
 from monitor.stats.sequential.distance import Dispersion
 from monitor.stats.sequential.evidence import Evidence
 from monitor.stats.sequential.longrun import LongRun
+from monitor.stats.sequential.pooled import Pooled
 from monitor.stats.sequential.regression import Array, Mask, Regression
 from monitor.stats.sequential.tail import LargestValues
 
@@ -34,6 +35,7 @@ class DetectorState:
     regression: Regression
     evidence: Evidence
     longrun: LongRun
+    pooled: Pooled | None  # where many streams share a budget
     history: History
     ranks: Ranks | None  # strict mode only
     tail: LargestValues
@@ -59,13 +61,16 @@ class DetectorState:
     notes: tuple[str, ...]
 
 
-def fresh(*, prior: Array, components: int, guards: int, slots: int, ranks: bool, unit_rows: float) -> DetectorState:
+def fresh(
+    *, prior: Array, components: int, guards: int, slots: int, ranks: bool, pooled: bool, unit_rows: float
+) -> DetectorState:
     """Nothing seen yet. `prior`: prior variances of the coefficients, shape (S, p)."""
     streams = len(prior)
     return DetectorState(
         regression=Regression.start(prior),
         evidence=Evidence.start(streams, components),
         longrun=LongRun.start(streams),
+        pooled=Pooled.start(streams) if pooled else None,
         history=History.start(streams),
         ranks=Ranks.start(streams) if ranks else None,
         tail=LargestValues.start(),

@@ -17,14 +17,18 @@ from monitor.stats.sequential.conformal import Ranks
 from monitor.stats.sequential.distance import Dispersion
 from monitor.stats.sequential.evidence import Evidence
 from monitor.stats.sequential.longrun import LongRun
+from monitor.stats.sequential.pooled import Pooled
 from monitor.stats.sequential.regression import Regression
 from monitor.stats.sequential.tail import LargestValues
 
-_FORM, _VERSION = "detector state", 1
+_FORM, _VERSION = "detector state", 2
 _PARTS: dict[str, type] = {
     "regression": Regression,
     "evidence": Evidence,
     "longrun": LongRun,
+    "pooled": Pooled,
+    "pooled.regression": Regression,
+    "pooled.longrun": LongRun,
     "history": History,
     "ranks": Ranks,
     "tail": LargestValues,
@@ -46,7 +50,7 @@ def parse(body: bytes, *, fingerprint: str) -> DetectorState:
     if header["fingerprint"] != fingerprint:
         raise OtherSettingsError("detector state belongs to another reference, or to another rule")
     plain = header["values"]
-    parts = {name: _part(kind, name, arrays, plain) for name, kind in _PARTS.items()}
+    parts = {name: _part(kind, name, arrays, plain) for name, kind in _PARTS.items() if "." not in name}
     own: dict[str, Any] = {name: array for name, array in arrays.items() if "." not in name}
     own |= {name: value for name, value in plain.items() if "." not in name}
     own["latch"] = _latch(own["latch"])
@@ -71,7 +75,11 @@ def _part(kind: type, name: str, arrays: Arrays, plain: dict[str, Any]) -> Any:
     found = {field.name: f"{name}.{field.name}" for field in fields(kind)}
     if not any(path in arrays for path in found.values()):
         return None
-    return kind(**{short: arrays[path] if path in arrays else plain[path] for short, path in found.items()})
+    inner = {short: _part(_PARTS[path], path, arrays, plain) for short, path in found.items() if path in _PARTS}
+    own = {
+        short: arrays[path] if path in arrays else plain[path] for short, path in found.items() if short not in inner
+    }
+    return kind(**own, **inner)
 
 
 def _plain_latch(latch: Latch) -> dict[str, Any]:

@@ -71,12 +71,10 @@ def accumulate(
 ) -> Evidence:
     """Add a batch at time `at`; streams that were not judged keep what they had."""
     use = judged[:, None]
-    log_factor = np.minimum(log_factor, _LARGEST_LOG)
     fresh = past.cusum <= 0.0
     weight = (1.0 / variance_ratio)[:, None]
-    cusum = np.maximum(past.cusum, 0.0) + log_factor
-    with np.errstate(over="ignore"):
-        detector = np.minimum((1.0 + past.detector) * np.exp(log_factor), 1e300)
+    cusum = np.maximum(past.cusum, 0.0) + np.minimum(log_factor, _LARGEST_LOG)
+    detector = multiplied(past.detector, log_factor)
     return Evidence(
         detector=np.where(use, detector, past.detector),
         cusum=np.where(use, np.maximum(cusum, 0.0), past.cusum),
@@ -84,6 +82,12 @@ def accumulate(
         error=np.where(use, np.where(fresh, 0.0, past.error) + error[:, None] * weight, past.error),
         weight=np.where(use, np.where(fresh, 0.0, past.weight) + weight, past.weight),
     )
+
+
+def multiplied(detector: Array, log_factor: Array) -> Array:
+    """(1 + R)·L, kept finite."""
+    with np.errstate(over="ignore"):
+        return np.minimum((1.0 + detector) * np.exp(np.minimum(log_factor, _LARGEST_LOG)), 1e300)
 
 
 def of_streams(evidence: Evidence) -> Array:

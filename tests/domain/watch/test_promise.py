@@ -74,6 +74,19 @@ def test_batches_of_other_sizes_are_weighted_by_what_they_know():
     assert stats.poisson.sf(incidents - 1, 5) > 1e-3  # small batches would be "rare" under one variance for all
 
 
+def test_a_small_change_that_all_columns_share_is_found_as_soon_as_a_larger_one_in_one_of_them():
+    rule = WatchRule(false_alarms=RATE, incidents=RATE, min_effect=0.0, lags=False)
+    delays = []
+    for seed in range(12):
+        rng = np.random.default_rng([56, seed])
+        values = 0.1 * (rng.standard_normal((100, 10)) + (np.arange(100) >= 60)[:, None] * rng.choice([-1.0, 1.0], 10))
+        watch = ChannelWatch(Channel.INPUTS, Plan.of(STREAMS, rule))
+        watch.warm_up(observed(t, values[t]) for t in range(60))
+        verdicts = (watch.update(observed(t, values[t])) for t in range(60, 100))
+        delays.append(next(k for k, verdict in enumerate(verdicts, 1) if verdict.raised))
+    assert np.median(delays) <= 6  # one standard deviation of a batch in one column alone takes 14
+
+
 HELD_OUT_ROWS, LOSS_ROWS = 3000, 500
 
 
