@@ -59,7 +59,8 @@ def monitor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose batches were all judged: eight quiet ones, then four with moved input and a flipped relation."""
-    project = Project.create(tmp_path_factory.mktemp("lived") / "project", changes={"detect": {"rule": "per_batch"}})
+    changes = {"detect": {"rule": "per_batch"}, "labels": {"hold": 0}}  # flipped at a stroke, and meant so
+    project = Project.create(tmp_path_factory.mktemp("lived") / "project", changes=changes)
     for _ in range(8):
         project.add_batch()
     for k in range(4):
