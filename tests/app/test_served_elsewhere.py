@@ -195,7 +195,7 @@ def test_a_deployment_does_not_turn_from_a_model_of_ours_to_one_served_elsewhere
         ({"model": {"scores": ["p"], "code": "m.py"}}, "model: give `code`, or `scores`"),
         ({"model": {"scores": ["p"], "seed": 3}}, "model: `seed` has no meaning for a model that is served elsewhere"),
         ({"model": {"scores": ["p", "q"]}}, r"model\.scores: say which class each column is of"),
-        ({"model": {"scores": ["a"]}}, "column 'a' is a feature and also id, timestamp, label or score"),
+        ({"model": {"scores": ["a"]}}, "column 'a' is a feature and also id, timestamp, control, label or score"),
         ({**SERVED, "retrain": {"mode": "auto"}}, r"retrain\.mode: a model that is served elsewhere is not retrained"),
         ({**SERVED, "predictions": {"correct_prior": True}}, r"predictions\.correct_prior: the scores are served else"),
         (

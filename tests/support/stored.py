@@ -10,6 +10,7 @@ from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.label_memory import LabelMemory
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
+from monitor.domain.control import Control, Side
 from monitor.domain.record import BatchRecord, ClassShare, Performance, SegmentEstimate
 from monitor.domain.verdict import Channel, ChannelVerdict, ColumnFinding, Verdict
 from monitor.domain.version import Alias, AliasMove, Lineage, Manifest
@@ -18,6 +19,13 @@ DAY = timedelta(days=1)
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
 ESTIMATED = Performance(estimated=0.78, estimated_low=0.7, estimated_high=0.86, assumption="label_shift")
 SEGMENTS = {"day": {"Mon": SegmentEstimate(60, 0.8, 0.7, 0.9), "Tue": SegmentEstimate(40, None, None, None)}}
+
+CONTROL = Control(
+    served=Side(rows=80, metric=0.7, labels={"DOWN": 0.4, "UP": 0.6}),
+    control=Side(rows=20, metric=0.65, labels={"DOWN": 0.5, "UP": 0.5}),
+    p_value=0.4,
+    parted=False,
+)
 
 
 def open_store(folder: Path) -> SqlStore:
@@ -92,6 +100,7 @@ def matured(value: float, coverage: float = 1.0) -> Performance:
         selection_p_value=1e-4 if coverage < 1 else None,
         selected_by=("price",) if coverage < 1 else (),
         weighted=value - 0.1 if coverage < 1 else None,
+        control=CONTROL,
     )
 
 
