@@ -25,6 +25,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from monitor.domain.held_out import HeldOut
 from monitor.domain.performance_estimate import ClassesAssumed, ClassEstimator
 from monitor.domain.schema import Schema
+from monitor.stats.estimation.confidence import Threshold
 from monitor.stats.estimation.expected import expected
 from monitor.stats.label_shift_em import LabelShift
 from monitor.stats.performance import metric
@@ -92,6 +93,7 @@ def trial(seed: int, found: dict, assumed: dict, spent: list[float]) -> None:
     schema = Schema(features={f"x{i}": "numeric" for i in range(_COLUMNS)})
     kept = HeldOut.fit(_table(held_x), schema, model.predict_proba(held_x), held_y)
     estimator = ClassEstimator.of(kept, LabelShift.fit(kept.scores, kept.target), "bias_corrected")
+    threshold = Threshold.fit(kept.scores.astype(np.float64), kept.target)
     before = metric("accuracy", model.predict_proba(held_x), held_y)
     for kind in _NAMES:
         batch = drawn(kind, world, _BATCH, rng)
@@ -115,6 +117,7 @@ def trial(seed: int, found: dict, assumed: dict, spent: list[float]) -> None:
         known = expected("accuracy", scores, np.column_stack([1.0 - batch.p, batch.p])).value
         found[kind]["knowing P(Y|X)"].append((known - truth, None))
         found[kind]["keep the old number"].append((before - truth, None))
+        each["ATC"] = threshold.estimate(scores)
         for name, one in (each | {"automatic": automatic}).items():
             found[kind][name].append((one.value - truth, one.low <= truth <= one.high))
         assumed[kind][chosen.assumption.value] += 1

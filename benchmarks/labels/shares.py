@@ -26,7 +26,6 @@ from scipy import ndimage
 from models.image_network import ImageNetwork
 from monitor.domain.model import TrainingData
 from monitor.domain.schema import Schema
-from monitor.stats.label_shift import bbse, confusion_matrix
 from monitor.stats.label_shift_em import LabelShift, maximise
 
 _CLASSES = 10
@@ -34,6 +33,7 @@ _HELD_OUT = 2000
 _VARIANTS = 2
 _ROTATION = 25.0
 _COMMON = 0.01
+_WAYS = ("em", "plain", "bbse", "bbse_soft", "rlls")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def _jitter(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def trials(scores: Scores, alpha: float, rows: int, count: int) -> dict:
-    found: dict[str, list] = {k: [] for k in ("em", "plain", "bbse", "inside", "better", "before", "after", "fit", "s")}
+    found: dict[str, list] = {k: [] for k in (*_WAYS, "inside", "better", "before", "after", "fit", "s")}
     found |= {"turned": [], "common": []}
     for trial in range(count):
         rng = np.random.default_rng([trial, rows, int(alpha * 10)])
@@ -113,16 +113,14 @@ def trials(scores: Scores, alpha: float, rows: int, count: int) -> dict:
         batch, labels, held_out = one.batch, one.labels, one.held_out
         shift = LabelShift.fit(held_out, one.held_out_labels)
         prior = shift.prior
-        confusion = confusion_matrix(held_out.argmax(axis=1), one.held_out_labels, _CLASSES)
         drawn = np.bincount(labels, minlength=_CLASSES) / rows
         begun = process_time()
         seen = shift.estimate(batch)
         found["s"].append(process_time() - begun)
-        predicted = np.bincount(batch.argmax(axis=1), minlength=_CLASSES)
         estimates = {
             "em": seen.share,
             "plain": maximise(batch / held_out.mean(axis=0), prior),
-            "bbse": bbse(confusion, predicted, len(held_out)).share,
+            **{method: shift.estimate(batch, method).share for method in ("bbse", "bbse_soft", "rlls")},
         }
         for name, share in estimates.items():
             found[name].append(np.square((share - drawn) / prior).mean())
@@ -135,7 +133,7 @@ def trials(scores: Scores, alpha: float, rows: int, count: int) -> dict:
         found["after"].append(after)
         found["fit"].append(seen.fit_p)
         found["turned"].append(shift.estimate(one.turned).fit_p)
-    median = {name: round(1e3 * float(np.median(found[name])), 3) for name in ("em", "plain", "bbse")}
+    median = {name: round(1e3 * float(np.median(found[name])), 3) for name in _WAYS}
     return {
         "weight MSE ×10⁻³ (median)": median,
         "covered": round(float(np.mean(found["inside"])), 4),

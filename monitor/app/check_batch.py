@@ -95,7 +95,7 @@ def _score_and_judge(
     """`beside`: scores of a version on trial, which are only kept."""
     with watch.stage("score"):
         scores = rt.scorer.score(champion.bundle, validated.rows)
-        labels = see_labels(champion.reference, scores)
+        labels = see_labels(champion.reference, scores, rt.config.predictions.shares)
     served, others = _served(scores, labels, correct=rt.config.predictions.correct_prior)
     corrected = RAW in others
     with watch.stage("collect"):

@@ -39,7 +39,7 @@ from monitor.domain.record import ClassShare
 from monitor.domain.score_columns import CORRECTED, RAW
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.stats.label_shift import bbse
-from monitor.stats.label_shift_em import Shares
+from monitor.stats.label_shift_em import Method, Shares
 from monitor.stats.losses import absolute_error, correct, log_loss
 from monitor.stats.moments import Moments
 from monitor.stats.performance import Estimate, higher_is_better, metric_interval
@@ -127,12 +127,12 @@ def rule_of(config: DetectConfig) -> PerBatchRule:
     )
 
 
-def see_labels(reference: ModelReference, scores: Scores) -> LabelsSeen | None:
+def see_labels(reference: ModelReference, scores: Scores, method: Method) -> LabelsSeen | None:
     """None for regression. Shares that the scores do not fit, or that chance explains, are not corrected for."""
     shift = reference.label_shift
     if shift is None:
         return None
-    shares = shift.estimate(scores)
+    shares = shift.estimate(scores, method)
     moved = shares.shift_p is not None and shares.shift_p < _MOVED
     fits = shares.fit_p is not None and shares.fit_p >= NO_FIT
     return LabelsSeen(shares, shift.correct(scores, shares.share) if moved and fits else None)

@@ -115,7 +115,8 @@ class Runtime:
     def deployed(self, bundle: ModelBundle) -> Champion:
         """A version's files as they are when it is the champion."""
         reference = ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
-        estimator = estimator_of(reference.held_out, reference.label_shift, self.config.performance.calibration)
+        how = self.config.performance
+        estimator = estimator_of(reference.held_out, reference.label_shift, how.calibration, how.estimate)
         return Champion(bundle, reference, _watch_of(reference, self.config), estimator)
 
     @contextmanager

@@ -23,6 +23,7 @@ ASSUMED = {
     "covariate_shift": "the inputs have moved, labels at given inputs taken to be as before",
     "label_shift": "the class shares have moved, inputs of each class taken to be as before",
     "undecided": "inputs or class shares have moved, the interval covers both",
+    "confidence": "rows that the model is as sure of taken to be as often right",
 }
 _MISFIT = 0.001  # p-value of the calibration that is worth a word
 _MOST_COLUMNS = 5

@@ -13,10 +13,12 @@ from monitor.config.retraining import GateConfig, ModelConfig, RetrainConfig, Tr
 from monitor.config.sources import BatchesConfig, LabelsConfig, ScheduleConfig, SchemaConfig
 from monitor.config.values import Duration, Part
 from monitor.domain.schema import LabelKind, Schema
+from monitor.stats.label_shift_em import Method
 
 
 class PredictionsConfig(Part):
     correct_prior: bool = False  # serve scores corrected for the class shares of the batch, where these have moved
+    shares: Method = "em"  # how they are estimated
 
 
 class ReportsConfig(Part):
@@ -77,6 +79,19 @@ class Deployment(Part):
         return self
 
     @model_validator(mode="after")
+    def _can_be_estimated(self) -> Self:
+        way = self.performance.estimate
+        if way != "automatic" and self.schema_.label.kind is LabelKind.REGRESSION:
+            raise ValueError(f"performance.estimate: `{way}` is for classes; leave it out")
+        if way == "atc" and self.performance.metric != "accuracy":
+            raise ValueError(f"performance.estimate: `atc` estimates accuracy, not {self.performance.metric}")
+        if way == "atc" and self.predictions.correct_prior:
+            raise ValueError(
+                "performance.estimate: `atc` is of the model's own scores, and predictions.correct_prior serves others"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         regression = self.schema_.label.kind is LabelKind.REGRESSION
         if regression != (self.performance.metric in ("mae", "rmse")):
@@ -94,6 +109,8 @@ class Deployment(Part):
             raise ValueError("detect.error_rate: a value is not right or wrong; only classes have an error rate")
         if self.predictions.correct_prior and regression:
             raise ValueError("predictions.correct_prior: a value has no class shares to correct for")
+        if self.predictions.shares != "em" and regression:
+            raise ValueError("predictions.shares: a value has no class shares to estimate")
         if self.retrain.mode != "off" and self.labels is None:
             raise ValueError("retrain.mode is not `off` but there are no `labels` to retrain on")
         return self

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from monitor.config.values import Batches, Part
 from monitor.domain.measure_catalogue import DEFAULT, check_names
+from monitor.domain.performance_estimate import Way
 from monitor.domain.verdict import Channel
 from monitor.domain.watch.rule import FalseAlarmRate, Mode
 from monitor.domain.watch.season import Season
@@ -112,3 +113,4 @@ class PerformanceConfig(Part):
     metric: Metric
     floor: float | None = None  # worse than this on a matured window is drift whatever the test says
     calibration: Literal["bias_corrected", "temperature", "isotonic"] = "bias_corrected"  # before it is estimated
+    estimate: Way = "automatic"  # without labels

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from monitor.domain.held_out import HeldOut
 from monitor.stats.estimation.calibrator import Calibrator, fit_calibrator
+from monitor.stats.estimation.confidence import Threshold
 from monitor.stats.estimation.covariate_shift import importance, moved, moved_p
 from monitor.stats.estimation.error_model import ErrorModel
 from monitor.stats.estimation.expected import expected
@@ -20,6 +21,7 @@ from monitor.stats.label_shift_em import LabelShift, Shares
 from monitor.stats.performance import Estimate
 
 Array = npt.NDArray[np.float64]
+Way = Literal["automatic", "cbpe", "pape", "corrected", "atc"]
 Chosen = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
 
 _Z95 = 1.959963984540054
@@ -40,6 +42,7 @@ class Assumption(StrEnum):
     COVARIATE_SHIFT = "covariate_shift"  # inputs have moved; the label given the inputs is as before
     LABEL_SHIFT = "label_shift"  # class shares have moved; the inputs given the label are as before
     UNDECIDED = "undecided"  # one of the last two; the interval covers both
+    CONFIDENCE = "confidence"  # rows the model is as sure of are as often right
 
 
 class Assumed(Protocol):
@@ -90,6 +93,23 @@ class ClassesAssumed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceAssumed:
+    """`scores` (m, k) are the model's own, whatever was served."""
+
+    threshold: Threshold
+    scores: Array
+
+    @property
+    def assumption(self) -> Assumption:
+        return Assumption.CONFIDENCE
+
+    def estimate(self, metric: str, rows: Chosen = _ALL) -> Estimate:
+        if metric != "accuracy":
+            raise KeyError(metric)
+        return self.threshold.estimate(self.scores[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ValuesAssumed:
     """`pieces` (m, p): the rows as the model of the error takes them."""
 
@@ -109,12 +129,17 @@ class ClassEstimator:
     label_shift: LabelShift
     calibration: str
     plain: Calibrator
+    way: Way = "automatic"
 
     @classmethod
-    def of(cls, held_out: HeldOut, label_shift: LabelShift, calibration: str) -> ClassEstimator:
-        """`calibration`: see `fit_calibrator`."""
+    def of(cls, held_out: HeldOut, label_shift: LabelShift, calibration: str, way: Way = "automatic") -> ClassEstimator:
+        """`calibration`: see `fit_calibrator`; `way`: what is assumed of every batch, `automatic`: what `assume` finds.
+
+        Without a shift (`cbpe`), of the inputs (`pape`) or of the class shares (`corrected`; as `cbpe` on a batch whose
+        shares cannot be told).
+        """
         plain = fit_calibrator(calibration, held_out.scores.astype(np.float64), held_out.target)
-        return cls(held_out, label_shift, calibration, plain)
+        return cls(held_out, label_shift, calibration, plain, way)
 
     def assume(
         self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
@@ -124,10 +149,20 @@ class ClassEstimator:
         The class shares, when they have surely moved and neither scores nor columns speak against it; the inputs, when
         they do; and both where that is doubtful.
         """
-        assumption, ways = self._ways(batch, shares, rng)
+        find = self._found if self.way == "automatic" else self._told
+        assumption, ways = find(batch, shares, rng)
         return ClassesAssumed(assumption, ways, scores, served)
 
-    def _ways(
+    def _told(
+        self, batch: Array, shares: Shares | None, rng: np.random.Generator
+    ) -> tuple[Assumption, tuple[Calibrator, ...]]:
+        if self.way == "pape" and len(batch):
+            return Assumption.COVARIATE_SHIFT, (self.reweighted(batch, rng),)
+        if self.way == "corrected" and shares is not None and shares.influence is not None:
+            return Assumption.LABEL_SHIFT, (self.corrected(shares),)
+        return Assumption.NO_SHIFT, (self.plain,)
+
+    def _found(
         self, batch: Array, shares: Shares | None, rng: np.random.Generator
     ) -> tuple[Assumption, tuple[Calibrator, ...]]:
         if len(batch) == 0 or self.held_out.rows == 0:
@@ -173,6 +208,18 @@ class ClassEstimator:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceEstimator:
+    """Accuracy alone, by average thresholded confidence."""
+
+    threshold: Threshold
+
+    def assume(
+        self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
+    ) -> ConfidenceAssumed:
+        return ConfidenceAssumed(self.threshold, scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ValueEstimator:
     """For regression: errors at given inputs and predictions are taken to be as large as on the held-out rows."""
 
@@ -192,13 +239,20 @@ class ValueEstimator:
         return ValuesAssumed(assumption, self.model, self.model.pieces(batch, scores))
 
 
-def estimator_of(held_out: HeldOut, label_shift: LabelShift | None, calibration: str) -> Estimator | None:
-    """What estimates the performance of a version; None without held-out rows. `label_shift` is None for regression."""
+def estimator_of(
+    held_out: HeldOut, label_shift: LabelShift | None, calibration: str, way: Way = "automatic"
+) -> Estimator | None:
+    """What estimates the performance of a version; None without held-out rows.
+
+    `label_shift` is None for regression, which has one `way`.
+    """
     if held_out.rows == 0:
         return None
     if label_shift is None:
         return ValueEstimator.of(held_out)
-    return ClassEstimator.of(held_out, label_shift, calibration)
+    if way == "atc":
+        return ConfidenceEstimator(Threshold.fit(held_out.scores.astype(np.float64), held_out.target))
+    return ClassEstimator.of(held_out, label_shift, calibration, way)
 
 
 def _by_way(way: Calibrator, metric: str, scores: Array, served: Array) -> Estimate:

@@ -64,7 +64,7 @@ def bbse(confusion: Array, predicted: Counts, held_out: int) -> PriorEstimate:
     inverse = np.linalg.inv(given_label)
     mu = predicted / n
     raw = inverse @ mu
-    share = _on_simplex(raw)
+    share = on_simplex(raw)
     error = np.sqrt(
         np.diag(inverse @ (_multinomial(mu) / n + _of_matrix(given_label, share, prior, held_out)) @ inverse.T)
     )
@@ -90,7 +90,8 @@ def confusion_matrix(predicted: npt.NDArray[np.integer], target: npt.NDArray[np.
     return counts / max(int(known.sum()), 1)
 
 
-def _on_simplex(raw: Array) -> Array:
+def on_simplex(raw: Array) -> Array:
+    """Negative shares set to 0 and the rest rescaled to the sum 1, (k,); one of them at least must be above 0."""
     positive = np.maximum(raw, 0.0)
     shares: Array = positive / positive.sum()
     return shares

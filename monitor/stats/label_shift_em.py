@@ -1,19 +1,23 @@
-"""Class shares of a batch without its labels by maximum likelihood, their intervals, and whether it is label shift."""
+"""Class shares of a batch without its labels, their intervals, and whether it is label shift."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
 from monitor.stats.calibration import Calibration, curvature, log_scores, slopes
+from monitor.stats.label_shift_linear import Method as Linear
+from monitor.stats.label_shift_linear import solve
 
 Array = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float32] | Array
 Codes = npt.NDArray[np.integer]
+Method = Literal["em", "bbse", "bbse_soft", "rlls"]
 
 _Z95 = 1.959963984540054
 _ITERATIONS = 2000
@@ -77,12 +81,13 @@ class LabelShift:
         prior = np.bincount(target, minlength=scores.shape[1]) / max(len(target), 1)
         return cls(calibration, log_scores(wide), calibration.apply(wide), target, prior)
 
-    def estimate(self, scores: Array) -> Shares:
-        """Shares of the classes in a batch with these scores, (m, k), uncalibrated [1]_.
+    def estimate(self, scores: Array, method: Method = "em") -> Shares:
+        """Shares of the classes in a batch with these scores, (m, k), uncalibrated.
 
-        Maximum likelihood by expectation maximisation after bias-corrected temperature scaling. The interval is by the
-        delta method (M-estimation [2]_), with the sampling errors of the batch, of the held-out rows and of the
-        calibration. Assumes label shift: P(x | label) as on the held-out rows.
+        `em`: maximum likelihood by expectation maximisation after bias-corrected temperature scaling [1]_. The others:
+        see `label_shift_linear.solve`. The interval is by the delta method (M-estimation [2]_), with the sampling
+        errors of the batch, of the held-out rows and of the calibration where it is used. That of `rlls` is the
+        interval of `bbse`, widened to hold the share. Assumes label shift: P(x | label) as on the held-out rows.
 
         Not told: no rows, a class without held-out rows, scores that do not tell the classes apart.
 
@@ -99,18 +104,37 @@ class LabelShift:
             return _untold(classes, f"no held-out rows of {int((self.prior <= 0).sum())} of {classes} classes")
         logs = log_scores(scores.astype(np.float64))
         h = self.calibration.apply(scores.astype(np.float64))
-        share = maximise(h / self.prior, self.prior)
         try:
-            known = _Known(self, logs, h, share)
+            return self._likely(logs, h) if method == "em" else self._solved(logs, h, method)
         except np.linalg.LinAlgError:
             return _untold(classes, "the model's scores do not tell the classes apart")
+
+    def _solved(self, logs: Array, h: Array, method: Linear) -> Shares:
+        found = solve(method, np.exp(self.logs), self.target, np.exp(logs))
+        influence = Influence(found.of_batch, found.of_held_out, *_calibrating(self))
+        error = np.sqrt(
+            np.square(found.of_batch).mean(axis=0) / len(h)
+            + np.square(found.of_held_out).mean(axis=0) / len(self.target)
+        )
+        return Shares(
+            share=found.share,
+            low=np.minimum(np.clip(found.raw - _Z95 * error, 0.0, 1.0), found.share),
+            high=np.maximum(np.clip(found.raw + _Z95 * error, 0.0, 1.0), found.share),
+            shift_p=moved(self, found.raw, influence),
+            fit_p=goodness(self, h, found.raw, influence),
+            influence=influence,
+        )
+
+    def _likely(self, logs: Array, h: Array) -> Shares:
+        share = maximise(h / self.prior, self.prior)
+        known = _Known(self, logs, h, share)
         error = np.sqrt(known.variance())
         return Shares(
             share=share,
             low=np.clip(share - _Z95 * error, 0.0, 1.0),
             high=np.clip(share + _Z95 * error, 0.0, 1.0),
-            shift_p=known.moved(),
-            fit_p=known.goodness(),
+            shift_p=moved(self, share, known.influence),
+            fit_p=goodness(self, h, share, known.influence),
             influence=known.influence,
         )
 
@@ -151,10 +175,7 @@ class _Known:
             raise np.linalg.LinAlgError("singular")
         inverse = free @ np.linalg.solve(information, free.T) if free.size else np.zeros((len(share), len(share)))
         self._of_batch = (self._score - self._score.mean(axis=0)) @ inverse
-        onehot = np.eye(len(share))[shift.target]
-        bend = curvature(shift.calibrated, shift.logs) / len(onehot)
-        self._on_calibration = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
-        self._on_prior = onehot - shift.prior
+        self._on_calibration, self._on_prior = _calibrating(shift)
         self._of_held_out = self._held_out_influence(inverse, logs)
 
     @property
@@ -170,27 +191,6 @@ class _Known:
         found: Array = np.where(self._share <= _TINY, 1.0 / (m * np.maximum(information, _TINY)), sampling)
         return found
 
-    def goodness(self) -> float | None:
-        """P-value of the Wald test that functions of the scores have the mean that the shares predict."""
-        shift, q = self._shift, self._share
-        seen, expected = _summaries(self._h), _summaries(shift.calibrated)
-        onehot = np.eye(len(q))[shift.target]
-        by_class = onehot.T @ expected / onehot.sum(axis=0)[:, None]  # (k, f)
-        difference = seen.mean(axis=0) - q @ by_class
-        of_batch = seen - seen.mean(axis=0) - self._of_batch @ by_class
-        weight = (q / shift.prior)[shift.target][:, None]
-        of_held_out = -weight * (expected - by_class[shift.target]) - self._of_held_out @ by_class
-        covariance = of_batch.T @ of_batch / len(seen) ** 2 + of_held_out.T @ of_held_out / len(expected) ** 2
-        return _wald(difference, covariance)
-
-    def moved(self) -> float | None:
-        """P-value of the Wald test that the shares are those of the held-out rows, whose sampling error counts."""
-        shift = self._shift
-        of_held_out = self._of_held_out - self._on_prior
-        n, m = len(of_held_out), len(self._of_batch)
-        covariance = self._of_batch.T @ self._of_batch / m**2 + of_held_out.T @ of_held_out / n**2
-        return _wald(self._share - shift.prior, covariance)
-
     def _held_out_influence(self, inverse: Array, logs: Array) -> Array:
         """(n, k): of the held-out rows, through their class shares and the calibration.
 
@@ -204,6 +204,35 @@ class _Known:
         by_prior = -by_bias / shift.prior
         influence: Array = (self._on_calibration @ by_theta.T + self._on_prior @ by_prior.T) @ inverse
         return influence
+
+
+def _calibrating(shift: LabelShift) -> tuple[Array, Array]:
+    """Influence of the held-out rows on the calibration and on their own class shares, (n, k) both."""
+    onehot = np.eye(len(shift.prior))[shift.target]
+    bend = curvature(shift.calibrated, shift.logs) / len(onehot)
+    on_calibration = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
+    return on_calibration, onehot - shift.prior
+
+
+def goodness(shift: LabelShift, h: Array, share: Array, influence: Influence) -> float | None:
+    """P-value of the Wald test that functions of the calibrated scores, (m, k), have the mean that shares predict."""
+    seen, expected = _summaries(h), _summaries(shift.calibrated)
+    onehot = np.eye(len(share))[shift.target]
+    by_class = onehot.T @ expected / onehot.sum(axis=0)[:, None]  # (k, f)
+    difference = seen.mean(axis=0) - share @ by_class
+    of_batch = seen - seen.mean(axis=0) - influence.of_batch @ by_class
+    weight = (share / shift.prior)[shift.target][:, None]
+    of_held_out = -weight * (expected - by_class[shift.target]) - influence.of_held_out @ by_class
+    covariance = of_batch.T @ of_batch / len(seen) ** 2 + of_held_out.T @ of_held_out / len(expected) ** 2
+    return _wald(difference, covariance)
+
+
+def moved(shift: LabelShift, share: Array, influence: Influence) -> float | None:
+    """P-value of the Wald test that the shares are those of the held-out rows, whose sampling error counts."""
+    of_held_out = influence.of_held_out - influence.on_prior
+    n, m = len(of_held_out), len(influence.of_batch)
+    covariance = influence.of_batch.T @ influence.of_batch / m**2 + of_held_out.T @ of_held_out / n**2
+    return _wald(share - shift.prior, covariance)
 
 
 def _wald(difference: Array, covariance: Array) -> float | None:

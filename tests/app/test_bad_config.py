@@ -24,6 +24,14 @@ MISTAKES = {
         {"performance": {"metric": "mae"}},
         "performance.metric mae does not fit a binary label",
     ),
+    "confidence and another metric": (
+        {"performance": {"metric": "f1", "estimate": "atc"}},
+        "performance.estimate: `atc` estimates accuracy, not f1",
+    ),
+    "confidence of scores not served": (
+        {"performance": {"estimate": "atc"}, "predictions": {"correct_prior": True}},
+        "performance.estimate: `atc` is of the model's own scores, and predictions.correct_prior serves others",
+    ),
     "retraining without labels": (
         {"labels": None},
         "retrain.mode is not `off` but there are no `labels` to retrain on",

@@ -30,6 +30,21 @@ def test_every_batch_has_an_estimate_and_keeps_it_when_labels_come(tmp_path):
         assert sum(segment["rows"] for segment in segments.values()) == 500
 
 
+def test_accuracy_by_confidence_alone(tmp_path):
+    performance = {**deployment()["performance"], "metric": "accuracy", "estimate": "atc"}
+    project = Project.create(tmp_path, changes={"retrain": {"mode": "off"}, "performance": performance})
+    project.batch_rows = 500
+    for _ in range(3):
+        project.add_batch()
+    with open_application(project.config) as app:
+        app.once()
+        known = [record["performance"] for record in app.store.records("tiny")]
+    assert [seen["assumption"] for seen in known] == ["confidence"] * 3
+    assert sum(s["estimated_low"] <= s["realised"] <= s["estimated_high"] for s in known if s["realised"]) >= 1
+    said = CliRunner().invoke(cli, ["status", "tiny", "-c", str(project.config)]).stdout
+    assert "as sure of" in " ".join(said.split())
+
+
 def test_the_estimate_is_held_against_what_is_realised(tmp_path):
     project = Project.create(tmp_path, changes={"retrain": {"mode": "off"}})
     project.batch_rows = 500

@@ -30,9 +30,9 @@ class Switches:
     error = warning
 
 
-def lived(folder: Path, *, correct: bool) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
+def lived(folder: Path, *, correct: bool, shares: str = "em") -> tuple[dict[str, Any], list[tuple[str, bool]]]:
     """Two usual batches, two of nearly one class, two usual ones; records and logged switches."""
-    changes = {"retrain": {"mode": "off"}, "predictions": {"correct_prior": correct}}
+    changes = {"retrain": {"mode": "off"}, "predictions": {"correct_prior": correct, "shares": shares}}
     project = Project.create(folder, changes=changes)
     project.batch_rows = 500
     for share in (None, None, 0.95, 0.95, None, None):
@@ -69,6 +69,19 @@ def test_corrected_scores_are_served_when_asked_for_and_only_kept_when_not(tmp_p
         assert served[batch]["performance"] == kept[batch]["performance"]
         assert columns(tmp_path / "served", batch) == ["score:DOWN", "score:UP"]
         assert served[batch]["label_fit"] > 0.001
+
+
+def test_the_way_shares_are_estimated_can_be_chosen(tmp_path):
+    (soft, switches), (drawn_to_1, others) = (
+        lived(tmp_path / shares, correct=True, shares=shares) for shares in ("bbse_soft", "rlls")
+    )
+    assert switches == others == [("batch_002", True), ("batch_004", False)]
+    for batch in SHIFTED:
+        one, other = soft[batch], drawn_to_1[batch]
+        assert one["label_prior"] != other["label_prior"]
+        for seen in (one, other):
+            assert seen["label_prior"]["UP"]["low"] <= 0.95 <= seen["label_prior"]["UP"]["high"]
+            assert seen["performance"]["realised"] > seen["performance"]["raw"] + 0.02
 
 
 def test_what_is_judged_are_the_scores_of_the_model(tmp_path):

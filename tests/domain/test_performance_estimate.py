@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 from monitor.domain.held_out import HeldOut
-from monitor.domain.performance_estimate import Assumption, ClassEstimator, estimator_of
+from monitor.domain.performance_estimate import Assumption, ClassEstimator, Way, estimator_of
 from monitor.domain.schema import Schema
 from monitor.stats.label_shift_em import LabelShift
 from monitor.stats.performance import metric
@@ -38,10 +38,12 @@ def scored(table: dict) -> np.ndarray:
     return np.column_stack([1.0 - p, p])
 
 
-def fitted(rng: np.random.Generator, rows: int = 3000, calibration: str = "bias_corrected") -> ClassEstimator:
+def fitted(
+    rng: np.random.Generator, rows: int = 3000, calibration: str = "bias_corrected", way: Way = "automatic"
+) -> ClassEstimator:
     table, label = drawn(rng, rows)
     kept = HeldOut.fit(table, SCHEMA, scored(table), label)
-    return ClassEstimator.of(kept, LabelShift.fit(kept.scores, kept.target), calibration)
+    return ClassEstimator.of(kept, LabelShift.fit(kept.scores, kept.target), calibration, way)
 
 
 def assumed(estimator: ClassEstimator, table: dict, rng: np.random.Generator):
@@ -110,6 +112,51 @@ def test_undecided_covers_both():
     )
     assert (both.low, both.high) == (min(one.low, other.low), max(one.high, other.high))
     assert min(one.value, other.value) <= both.value <= max(one.value, other.value)
+
+
+@pytest.mark.parametrize(
+    ("way", "assumption"),
+    [
+        ("cbpe", Assumption.NO_SHIFT),
+        ("pape", Assumption.COVARIATE_SHIFT),
+        ("corrected", Assumption.LABEL_SHIFT),
+    ],
+)
+@pytest.mark.parametrize("share", [PRIOR, 0.75])
+def test_a_way_that_was_chosen_is_kept_whatever_has_moved(way: Way, assumption: Assumption, share: float):
+    rng = np.random.default_rng(12)
+    estimator = fitted(rng, way=way)
+    table, label = drawn(rng, 2000, share=share)
+    seen = assumed(estimator, table, rng)
+    assert seen.assumption is assumption
+    gap = abs(seen.estimate("accuracy").value - metric("accuracy", scored(table), label))
+    assert gap < 0.03 or (share != PRIOR and way != "corrected")
+
+
+def test_shares_that_cannot_be_told_are_not_corrected_for():
+    rng = np.random.default_rng(13)
+    estimator = fitted(rng, way="corrected")
+    table, _ = drawn(rng, 500)
+    scores = scored(table)
+    untold = estimator.label_shift.estimate(scores[:0])
+    seen = estimator.assume(estimator.held_out.encode(table), scores, scores, untold, rng)
+    assert seen.assumption is Assumption.NO_SHIFT
+
+
+def test_confidence_alone_gives_accuracy_and_nothing_else():
+    rng = np.random.default_rng(14)
+    kept = fitted(rng).held_out
+    estimator = estimator_of(kept, LabelShift.fit(kept.scores, kept.target), "bias_corrected", "atc")
+    assert estimator is not None
+    table, label = drawn(rng, 2000)
+    scores = scored(table)
+    seen = estimator.assume(kept.encode(table), scores, scores, None, rng)
+    assert seen.assumption is Assumption.CONFIDENCE
+    found = seen.estimate("accuracy")
+    assert found.low <= metric("accuracy", scores, label) <= found.high
+    assert seen.estimate("accuracy", np.arange(10)).n == 10
+    with pytest.raises(KeyError, match="f1"):
+        seen.estimate("f1")
 
 
 def test_of_segments_only_their_rows_count():
