@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monitor.app.ports import Store
 from monitor.domain.version import Alias, AliasMove
+
+if TYPE_CHECKING:
+    from monitor.app.ports import Store  # its tables are Arrow's, which `monitor --help` can do without
 
 
 def aliases_of(store: Store, deployment: str) -> dict[int, list[str]]:

@@ -10,7 +10,6 @@ import typer
 
 from monitor.cli import output
 from monitor.cli.session import Session
-from monitor.domain.candidates import is_own, own_file
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
 
 def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
     """What may still come into being: files and folders that are not there now."""
+    from monitor.domain.candidates import is_own, own_file
+
     code = deployment.model.code
     if code is not None and not settings.path(code).is_file():
         yield f"{deployment.name}: model.code {settings.path(code)} is not there"

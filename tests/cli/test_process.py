@@ -126,13 +126,6 @@ def test_make_run_passes_on_what_it_is_told(project: Path, variables: list[str],
     assert " ".join(done.stdout.splitlines()[-1].split()) == f"exec .venv/bin/{command}"
 
 
-def test_a_second_daemon_on_the_same_data_is_told_so(daemon: subprocess.Popen[str], fresh: Project):
-    wait_for(daemon, "started")
-    second = subprocess.run([*MONITOR, "-c", str(fresh.config), "run"], capture_output=True, check=False, text=True)
-    assert second.returncode == 3
-    assert str(daemon.pid) in second.stderr
-
-
 @pytest.mark.parametrize(("bind", "message"), [("0.0.0.0:0", "monitor token new"), ("here", "not HOST:PORT")])
 def test_an_address_that_must_not_be_served_stops_the_start(fresh: Project, bind: str, message: str):
     (fresh.config / "monitor.yaml").write_text(f"http: {{bind: '{bind}'}}\n")
