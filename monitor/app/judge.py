@@ -248,15 +248,16 @@ def measure_window(
         at_random,
         spread,
         LabelledScores(at, seen, target),
-        *(_beside(scored, prefix, at, target, classes, config) for prefix in (RAW, CORRECTED)),
+        *(_beside(scored, prefix, at, target, classes=classes, config=config) for prefix in (RAW, CORRECTED)),
     )
 
 
-def _beside(  # noqa: PLR0917
+def _beside(
     scored: pa.Table,
     prefix: str,
     at: npt.NDArray[Any],
     target: npt.NDArray[Any],
+    *,
     classes: tuple[str, ...],
     config: PerformanceConfig,
 ) -> float | None:

@@ -121,7 +121,7 @@ class Scrape:
 
     def add_histogram(self, name: str, buckets: Iterable[tuple[str, int]], total: float, *labels: str) -> None:
         """`buckets` are (upper bound, count up to it), the last bound `+Inf`; `total` is the sum of what was seen."""
-        self._families[name].add_metric(labels, list(buckets), total)  # type: ignore[attr-defined]
+        self._families[name].add_metric(labels, list(buckets), total)  # type: ignore[attr-defined]  # histograms
 
     def one_of(self, name: str, members: Iterable[str], actual: str, *labels: str) -> None:
         """A sample for each member of a closed set: 1 for the actual one, 0 for the others."""
