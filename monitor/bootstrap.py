@@ -19,6 +19,7 @@ from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData
 from monitor.adapters.evidently_report import EvidentlyReporter
+from monitor.adapters.expiry import FolderExpiry
 from monitor.adapters.file_source import FileLabelSource, read_table
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
@@ -258,7 +259,7 @@ class Application:
         def read_labelled(path: str) -> pa.Table:
             validated = read_table(path if "://" in path else self.settings.path(path), schema, require_label=True)
             if validated.rejected.num_rows:
-                first = validated.rejected.slice(0, 1).to_pylist()[0]
+                first = validated.rejected.drop_columns(["content"]).slice(0, 1).to_pylist()[0]
                 self.log.warning(
                     "training_rows_rejected",
                     deployment=config.name,
@@ -283,6 +284,7 @@ class Application:
             beside=beside,
             trainer=ChildTrainer(),
             error_rate=Adwin() if config.detect.error_rate == "adwin" else None,
+            expiry=FolderExpiry(data, config.name),
             reporter=EvidentlyReporter(timeout=config.reports.timeout),
             clock=now_utc,
             log=self.log,

@@ -95,7 +95,7 @@ class Candidates:
         try:
             answer = code.function(rows.data(), situation)
         except (Exception, SystemExit) as exc:
-            raise ModelError(explain(exc, code.path)) from exc
+            raise ModelError(explain(exc, code.path, private=bool(rows.schema.private))) from exc
         try:
             return as_selection(answer, len(rows))
         except DataError as exc:

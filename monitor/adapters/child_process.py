@@ -42,11 +42,11 @@ class ChildProcess:
 
     Every method that talks to it raises ModelError when it died (naming signal or exit status), was silent for too
     long, or grew too large; it is then gone, with its children. The text begins with `what` and ends with what it last
-    wrote to stderr. The child ends when this process does, however that happens.
+    wrote to stderr, unless that is `private`. The child ends when this process does, however that happens.
     """
 
-    def __init__(self, module: str, *, what: str, threads: int = 1) -> None:
-        self.what = what
+    def __init__(self, module: str, *, what: str, threads: int = 1, private: bool = False) -> None:
+        self.what, self._private = what, private
         self.peak_memory_bytes = 0  # looked at only when there is a limit
         lifeline, self._lifeline = os.pipe()
         try:
@@ -175,7 +175,7 @@ class ChildProcess:
 
     def _ended(self, why: str) -> ModelError:
         self.end()
-        said = self._tail.text()
+        said = "" if self._private else self._tail.text()
         return ModelError(f"{self.what}: {why}" + (f"\nLast lines of its stderr:\n{said}" if said else ""))
 
 

@@ -83,7 +83,11 @@ class FileLabelSource:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
         self._files = _Files(path, project, settle=config.settle, timezone=schema.timezone, key="labels.path")
         self._columns = LabelColumns(
-            id=schema.id, label=schema.label, available_at=config.available_at, timezone=schema.timezone
+            id=schema.id,
+            label=schema.label,
+            available_at=config.available_at,
+            timezone=schema.timezone,
+            private=schema.private,
         )
 
     def deliveries(self) -> Sequence[Delivery]:

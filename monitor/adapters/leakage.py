@@ -38,10 +38,10 @@ def _no_common_ids(training: TrainingRows, held_out: TrainingRows) -> None:
     known = pc.is_in(ids, value_set=pa.chunked_array(training.table.column(name)).combine_chunks())
     if count := pc.sum(known).as_py():
         first = pc.index(known, True).as_py()
-        row = ids[first].as_py()
+        which = "an id" if name in training.schema.private else f"id {ids[first].as_py()!r}"
         where = pc.index(training.table.column(name), ids[first]).as_py()
         raise DataError(
-            f"{count} of {len(ids)} held-out rows were also trained on: id {row!r} is in "
+            f"{count} of {len(ids)} held-out rows were also trained on: {which} is in "
             f"{_origin(training, where)} and in {_origin(held_out, first)}; the comparison would mean nothing. "
             "Leave rows that come as batches out of training.path",
             column=name,

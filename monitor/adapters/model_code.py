@@ -121,12 +121,14 @@ def _refuse(scores: Scores, bad: Any, why: str) -> None:
         raise ModelError(f"predict: the result for row {row + 1} {why}: {scores[row]} ({int(bad.sum())} such rows)")
 
 
-def explain(exc: BaseException, path: Path) -> str:
-    """File, line and error of user code, then the end of the traceback."""
+def explain(exc: BaseException, path: Path, *, private: bool = False) -> str:
+    """File, line and error of user code, then the end of the traceback. `private`: without what the error says."""
     own = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == str(path)]
     if isinstance(exc, SyntaxError) and exc.filename == str(path):
         where = f"line {exc.lineno}"
     else:
         where = f"line {own[-1].lineno}, in {own[-1].name}" if own else "in a library"
+    if private:
+        return f"{path}, {where}: {type(exc).__name__}, whose text is withheld: there are private columns"
     stack = "".join(traceback.format_exception(exc)).strip()
     return f"{path}, {where}: {type(exc).__name__}: {exc}\n{stack[-_TAIL_CHARACTERS:]}"

@@ -19,14 +19,15 @@ def main() -> None:
     Loading another bundle into the same process saves the seconds that importing the model's libraries takes.
     """
     channel = Channel()
-    code_file = Path("code.py")
+    code_file, private = Path("code.py"), True
     try:
         while (message := channel.receive()) is not None:
             order, body = message
             if "folder" in order:
                 code_file = Path(order["folder"]) / "code.py"
-                model = load_model(load_code(code_file), Path(order["folder"]) / "weights", order["trust"])
                 schema, classes = Schema.from_dict(order["schema"]), order["classes"]
+                private = bool(schema.private)
+                model = load_model(load_code(code_file), Path(order["folder"]) / "weights", order["trust"])
                 channel.send({})
             else:
                 rows = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
@@ -35,7 +36,7 @@ def main() -> None:
     except MonitorError as exc:
         channel.send({"error": type(exc).__name__, "text": str(exc)})
     except (Exception, SystemExit) as exc:
-        channel.send({"error": "ModelError", "text": explain(exc, code_file)})
+        channel.send({"error": "ModelError", "text": explain(exc, code_file, private=private)})
 
 
 if __name__ == "__main__":

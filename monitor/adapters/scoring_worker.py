@@ -67,7 +67,11 @@ class ScoringWorker:
         child, known = self._child, self._bundle == bundle
         if child is None or not child.alive:
             self._end()
-            child, known = ChildProcess("monitor.adapters.scoring_child", what="scoring", threads=self._threads), False
+            private = bool(self._schema.private)
+            child = ChildProcess(
+                "monitor.adapters.scoring_child", what="scoring", threads=self._threads, private=private
+            )
+            known = False
             self._child = child
         child.limit(self._limits)
         if known:

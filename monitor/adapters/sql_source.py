@@ -143,7 +143,11 @@ class SqlLabelSource:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
         self._windows = _Windows(config, key="labels", order=schema.id, project=project, ledger=ledger, clock=clock)
         self._columns = LabelColumns(
-            id=schema.id, label=schema.label, available_at=config.available_at, timezone=schema.timezone
+            id=schema.id,
+            label=schema.label,
+            available_at=config.available_at,
+            timezone=schema.timezone,
+            private=schema.private,
         )
 
     def deliveries(self) -> Sequence[Delivery]:

@@ -40,7 +40,12 @@ class ChildTrainer:
     def _run(self, job: TrainingJob, progress: Callable[[float, str], None]) -> TrainingResult:
         if job.champion is not None:
             check_files(job.champion.folder, job.champion.manifest)
-        child = ChildProcess("monitor.adapters.training_child", what=f"training {job.code}", threads=self._threads)
+        child = ChildProcess(
+            "monitor.adapters.training_child",
+            what=f"training {job.code}",
+            threads=self._threads,
+            private=bool(job.schema["private"]),
+        )
         try:
             child.limit(
                 Limits(

@@ -97,7 +97,7 @@ class Training:
             model = load_model(code, folder / "weights", self._order["trust"])
             contender = self._exam.take(model, tuple(order["classes"]))
         except Exception as exc:
-            raise _explained(exc, code) from exc
+            raise _explained(exc, code, self._schema) from exc
         self._champion_model = model if code is self._code else None
         return contender
 
@@ -204,11 +204,13 @@ class Training:
         try:
             return user_code()
         except (Exception, SystemExit) as exc:
-            raise _explained(exc, self._code) from exc
+            raise _explained(exc, self._code, self._schema) from exc
 
 
-def _explained(exc: BaseException, code: ModelCode) -> MonitorError:
-    return exc if isinstance(exc, MonitorError) else ModelError(explain(exc, code.path))
+def _explained(exc: BaseException, code: ModelCode, schema: Schema) -> MonitorError:
+    if isinstance(exc, MonitorError):
+        return exc
+    return ModelError(explain(exc, code.path, private=bool(schema.private)))
 
 
 def main() -> None:

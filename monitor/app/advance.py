@@ -12,6 +12,7 @@ from monitor.app.intake import waiting_batches
 from monitor.app.join_labels import stage_labels
 from monitor.app.memory import RetrainMemory
 from monitor.app.restate import restate_windows
+from monitor.app.retention import expire_daily
 from monitor.app.retrain_model import Attempt, retrain
 from monitor.app.runtime import Runtime
 from monitor.domain.model import Progress
@@ -56,6 +57,7 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
         _act(rt, listener)
     champion = rt.champion() or champion
     restate_windows(rt, champion, now)
+    expire_daily(rt, now)
     if rt.unreadable:
         raise rt.unreadable[0]
     return records

@@ -28,6 +28,7 @@ from monitor.app.trial_state import save_trial
 from monitor.app.trials import compare_matured, running_trial, said_of, score_beside
 from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Scores
+from monitor.domain.private import WITHHELD
 from monitor.domain.quarantine import RowReason
 from monitor.domain.record import BatchRecord
 from monitor.domain.score_columns import CORRECTED, RAW
@@ -249,14 +250,14 @@ def _without_known_ids(rt: Runtime, batch: str, validated: Validated) -> Validat
     if not known:
         return validated
     keep = pa.array([position not in known for position in range(rows.num_rows)])
-    row_numbers = _row_numbers(validated)
+    row_numbers, private = _row_numbers(validated), rt.schema.id in rt.schema.private
     rejected = pa.Table.from_pylist(
         [
             {
                 "row": row_numbers[position],
                 "column": rt.schema.id,
                 "reason": RowReason.DUPLICATE_ID.value,
-                "detail": f"id {ids[position].as_py()!r} is already in batch {other!r}",
+                "detail": WITHHELD if private else f"id {ids[position].as_py()!r} is already in batch {other!r}",
                 "content": json.dumps(rows.slice(position, 1).to_pylist()[0], default=str),
             }
             for position, other in known.items()

@@ -20,6 +20,7 @@ from monitor.app.restate import Restating
 from monitor.app.scores_in import own_scores
 from monitor.domain.labels import class_codes
 from monitor.domain.model import Scores
+from monitor.domain.schema import Schema
 from monitor.domain.shift import MOST_ROWS, RowRatio, Shift, largest_features, responsible_segments
 from monitor.domain.shift_kind import KindRule, shift_kind
 from monitor.domain.verdict import Verdict
@@ -74,7 +75,7 @@ def explain_shift(restating: Restating, record: Mapping[str, Any]) -> Shift | No
         rows=rows.sample.num_rows,
         features=largest_features(held_out.names, found.shares),
         segments=_segments(rows, found, restating.rt.schema.segments),
-        most_unlike=_most_unlike(rows, found, restating.rt.schema.id or ""),
+        most_unlike=_most_unlike(rows, found, restating.rt.schema),
     )
 
 
@@ -143,9 +144,11 @@ def _segments(rows: _Trailing, found: ClassifierShift, columns: Sequence[str]) -
     return responsible_segments(values, found.current)
 
 
-def _most_unlike(rows: _Trailing, found: ClassifierShift, id_column: str) -> tuple[RowRatio, ...]:
-    """Rows that are more common now than they were, the most so first."""
-    ids = rows.sample.column(id_column).cast(pa.string())
+def _most_unlike(rows: _Trailing, found: ClassifierShift, schema: Schema) -> tuple[RowRatio, ...]:
+    """Rows that are more common now than they were, the most so first; none where nobody is to see their ids."""
+    if schema.id in schema.private:
+        return ()
+    ids = rows.sample.column(schema.id or "").cast(pa.string())
     order = np.argsort(-found.current, kind="stable")[:MOST_ROWS]
     return tuple(
         RowRatio(batch=rows.batch_of[i], id=ids[i].as_py(), ratio=float(found.current[i]))

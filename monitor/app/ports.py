@@ -5,7 +5,7 @@ Tables are `pyarrow.Table`. All datetimes are aware and UTC. Errors are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -404,6 +404,16 @@ class Reporter(Protocol):
         Raises MonitorError; never leaves half a file.
         """
         ...
+
+
+class Expiry(Protocol):
+    """The files of one deployment, by when they were written. Raises StoreError."""
+
+    def batches(self, before: datetime) -> list[str]: ...
+    def remove_rows(self, before: datetime, keep: Collection[str]) -> int: ...
+    def remove_quarantine(self, before: datetime) -> int: ...
+    def remove_reports(self, before: datetime) -> int: ...
+    def remove_pushed(self, kind: DeliveryKind, before: datetime, settled: Collection[str]) -> int: ...
 
 
 class Clock(Protocol):

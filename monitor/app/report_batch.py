@@ -30,7 +30,8 @@ def report_batch(rt: Runtime, batch: str) -> Report:
     if record is None or record["model_version"] is None:
         raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
     version = record["model_version"]
-    columns = [name for name, kind in rt.schema.features.items() if not kind.is_array]
+    private = rt.schema.private
+    columns = [name for name, kind in rt.schema.features.items() if not kind.is_array and name not in private]
     reference = _training_rows(rt, version)
     current = _sampled(rt.collected.read(batch), rt.config.reports.max_rows)
     scores = [name for name in current.column_names if name.startswith("score:") and name in reference.column_names]

@@ -21,6 +21,7 @@ from monitor.app.ports import (
     Clock,
     CollectedData,
     ErrorRate,
+    Expiry,
     LabelBook,
     LabelSource,
     Log,
@@ -83,6 +84,7 @@ class Runtime:
     trainer: Trainer
     reporter: Reporter
     error_rate: ErrorRate | None
+    expiry: Expiry
     clock: Clock
     log: Log
     leases: Leases
@@ -92,6 +94,7 @@ class Runtime:
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
     revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
+    expired: datetime | None = None  # when old files were last looked for
     _generation: bytes = b""
     _champion: Champion | None = None
     _at_work: threading.Lock = field(default_factory=threading.Lock)  # a lease is the process', not the thread's

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from monitor.config.detection import DetectConfig, PerformanceConfig
+from monitor.config.retention import RetainConfig
 from monitor.config.retraining import GateConfig, ModelConfig, RetrainConfig, TrainingConfig
 from monitor.config.sources import BatchesConfig, LabelsConfig, ScheduleConfig, SchemaConfig
 from monitor.config.values import Duration, Part
@@ -51,6 +52,7 @@ class Deployment(Part):
     gate: GateConfig = GateConfig()
     predictions: PredictionsConfig = PredictionsConfig()
     reports: ReportsConfig = ReportsConfig()
+    retain: RetainConfig = RetainConfig()
 
     @property
     def schema_value(self) -> Schema:

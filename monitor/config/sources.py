@@ -27,6 +27,7 @@ class SchemaConfig(Part):
     label: LabelConfig
     segments: list[str] = Field(default=[])
     control: str | None = None  # boolean column: rows that were not served, or at random
+    private: list[str] = Field(default=[])
 
     def value(self, scores: Mapping[str, str]) -> Schema:
         """`scores`: class → column, of a model that is served elsewhere."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from monitor.domain import columns as cols
 from monitor.domain.packed import Arrays
-from monitor.domain.schema import Kind
+from monitor.domain.private import veil
+from monitor.domain.schema import Kind, Schema
 from monitor.errors import DataError
 from monitor.stats.pca import Pca
 
@@ -88,24 +89,25 @@ class LevelCode:
 
     kind: Kind  # categorical or boolean
     levels: tuple[str, ...]
+    private: bool = False  # then the levels are veiled
 
     @classmethod
-    def of(cls, columns: Sequence[Any], name: str, kind: Kind) -> LevelCode:
+    def of(cls, columns: Sequence[Any], name: str, kind: Kind, *, private: bool) -> LevelCode:
         counts: dict[str, int] = {}
         for values in columns:
-            codes, levels = _levels(values, name, kind)
+            codes, levels = _levels(values, name, kind, private=private)
             held = np.bincount(codes + 1, minlength=len(levels) + 1)[1:].tolist()
             for level, count in zip(levels, held, strict=True):
                 counts[level] = counts.get(level, 0) + count
         seen = [level for level in counts if counts[level]]
-        return cls(kind, tuple(sorted(seen, key=lambda level: -counts[level])[:_MAX_LEVELS]))
+        return cls(kind, tuple(sorted(seen, key=lambda level: -counts[level])[:_MAX_LEVELS]), private)
 
     @property
     def width(self) -> int:
         return len(self.levels) + 2
 
     def apply(self, values: Any, name: str) -> Rows:
-        codes, levels = _levels(values, name, self.kind)
+        codes, levels = _levels(values, name, self.kind, private=self.private)
         column = {level: i for i, level in enumerate(self.levels)}
         others = len(self.levels)
         place = np.array([column.get(level, others) for level in levels] + [others + 1])  # code −1 takes the last place
@@ -114,7 +116,7 @@ class LevelCode:
         return block
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
-        return {"kind": self.kind.value, "levels": list(self.levels)}, {}
+        return {"kind": self.kind.value, "levels": list(self.levels), "private": self.private}, {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +161,17 @@ class ArrayCode:
         }
 
 
-def code_of(columns: Sequence[Any], name: str, kind: Kind) -> ColumnCode:
+def code_of(columns: Sequence[Any], name: str, schema: Schema) -> ColumnCode:
     """Scales, levels and components of the rows of all `columns` together, which are the same feature of some tables.
 
     Raises DataError naming the column that cannot be read as its kind.
     """
+    kind = schema.features[name]
     if kind is Kind.NUMERIC:
         return NumberCode.of(columns, name)
-    return ArrayCode.of(columns, name, kind) if kind.is_array else LevelCode.of(columns, name, kind)
+    if kind.is_array:
+        return ArrayCode.of(columns, name, kind)
+    return LevelCode.of(columns, name, kind, private=name in schema.private)
 
 
 def code_from_plain(plain: Mapping[str, Any], arrays: Arrays) -> ColumnCode:
@@ -176,11 +181,12 @@ def code_from_plain(plain: Mapping[str, Any], arrays: Arrays) -> ColumnCode:
         return NumberCode(scales[0])
     if kind.is_array:
         return ArrayCode(kind, Pca(arrays["center"], arrays["components"]), tuple(scales))
-    return LevelCode(kind, tuple(plain["levels"]))
+    return LevelCode(kind, tuple(plain["levels"]), plain["private"])
 
 
-def _levels(values: Any, name: str, kind: Kind) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    return cols.boolean_codes(values, name) if kind is Kind.BOOLEAN else cols.codes(values, name)
+def _levels(values: Any, name: str, kind: Kind, *, private: bool) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    codes, levels = cols.boolean_codes(values, name) if kind is Kind.BOOLEAN else cols.codes(values, name)
+    return codes, veil(levels, name) if private else levels
 
 
 def _same_length(cells: npt.NDArray[np.float32], expected: int, name: str) -> None:

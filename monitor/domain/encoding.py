@@ -32,10 +32,7 @@ class Encoding:
     @classmethod
     def fit(cls, tables: Sequence[Any], schema: Schema) -> Encoding:
         """From the rows of all tables together. Raises DataError naming the column that is missing or unreadable."""
-        codes = [
-            code_of([cols.column(table, name) for table in tables], name, kind)
-            for name, kind in schema.features.items()
-        ]
+        codes = [code_of([cols.column(table, name) for table in tables], name, schema) for name in schema.features]
         return cls(tuple(schema.features), tuple(codes))
 
     @property

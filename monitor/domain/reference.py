@@ -15,6 +15,7 @@ from monitor.domain import columns as cols
 from monitor.domain.measure_catalogue import DEFAULT, check_names
 from monitor.domain.measures import Measures, measure_column
 from monitor.domain.packed import Arrays, pack, unpack
+from monitor.domain.private import veil
 from monitor.domain.profile import Profile
 from monitor.domain.schema import Kind, Schema
 from monitor.errors import ArtefactError, DataError
@@ -76,7 +77,7 @@ class Reference:
             elif kind is Kind.NUMERIC:
                 columns[name] = NumericReference.of(lengths.checked(name, _numbers(frame, name)))
             else:
-                codes, levels = _codes(frame, name, kind)
+                codes, levels = _codes(frame, name, schema)
                 columns[name] = CategoricalReference.of(lengths.checked(name, codes), levels)
         return cls(schema=schema, rows=lengths.rows or 0, columns=columns, reductions=reductions)
 
@@ -93,7 +94,7 @@ class Reference:
                 values = lengths.checked(name, _numbers(frame, name))
                 columns[name] = NumericProfile.of(values, self._numeric(name))
             else:
-                codes, levels = _codes(frame, name, kind)
+                codes, levels = _codes(frame, name, self.schema)
                 columns[name] = CategoricalProfile.of(lengths.checked(name, codes), levels, self._categorical(name))
         return Profile(reference=self.fingerprint, rows=lengths.rows or 0, columns=columns)
 
@@ -199,9 +200,10 @@ def _numbers(frame: Any, name: str) -> Numbers:
     return cols.numbers(cols.column(frame, name), name)
 
 
-def _codes(frame: Any, name: str, kind: Kind) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    read = cols.boolean_codes if kind is Kind.BOOLEAN else cols.codes
-    return read(cols.column(frame, name), name)
+def _codes(frame: Any, name: str, schema: Schema) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    read = cols.boolean_codes if schema.features[name] is Kind.BOOLEAN else cols.codes
+    codes, levels = read(cols.column(frame, name), name)
+    return codes, veil(levels, name) if name in schema.private else levels
 
 
 def _header(reference: Reference) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Schema:
 
     `features` maps each model input, in order, to its kind; `id` identifies a row across deliveries;
     `timestamp` is event time; `segments` are the features by which results are broken down.
+    Values of `private` columns, features or the id, are in the collected rows and nowhere else: no message shows one.
     `timezone` is the zone of timestamps that carry none; without it such timestamps are refused.
     `control`, a boolean column, marks rows that were not served, or at random; rows to train on may lack it.
     `scores` of a model that is served elsewhere: the column of each class's probability (of a binary label one is
@@ -75,11 +76,13 @@ class Schema:
     label: Label | None = None
     segments: tuple[str, ...] = field(default=())
     control: str | None = None
+    private: tuple[str, ...] = field(default=())
     scores: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", {name: _kind(name, kind) for name, kind in self.features.items()})
         object.__setattr__(self, "segments", tuple(self.segments))
+        object.__setattr__(self, "private", tuple(self.private))
         object.__setattr__(self, "scores", dict(self.scores))
         if not self.features:
             raise ConfigError("schema: no features")
@@ -95,6 +98,11 @@ class Schema:
         for name in self.segments:
             if self.features.get(name) not in (Kind.CATEGORICAL, Kind.BOOLEAN):
                 raise ConfigError(f"schema: segment {name!r} is not a categorical or boolean feature")
+        for name in self.private:
+            if name not in self.features and name != self.id:
+                raise ConfigError(f"schema: private column {name!r} is neither a feature nor the id")
+            if name in self.segments:
+                raise ConfigError(f"schema: {name!r} cannot be private and a segment, whose values are shown")
 
     def columns_of(self, *kinds: Kind) -> tuple[str, ...]:
         """Names of the features of these kinds, in schema order."""
@@ -111,6 +119,7 @@ class Schema:
             "label": label and {"name": label.name, "kind": label.kind.value, "positive": label.positive},
             "segments": list(self.segments),
             "control": self.control,
+            "private": list(self.private),
             "scores": dict(self.scores),
         }
 
@@ -149,6 +158,7 @@ class Schema:
         contract = [
             list(self.to_dict()["features"].items()),
             label and [label.name, label.kind, label.positive],
+            *([sorted(self.private)] if self.private else []),  # a version keeps values of what was not private yet
         ]
         return hashlib.blake2b(json.dumps(contract).encode(), digest_size=8).hexdigest()
 

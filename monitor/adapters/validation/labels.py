@@ -26,6 +26,7 @@ class LabelColumns:
     label: Label
     available_at: str | None
     timezone: str | None
+    private: tuple[str, ...] = ()
 
 
 def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validated:
@@ -56,7 +57,7 @@ def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validat
     once = kept.filter(pl.struct("id", "label").rle_id().diff().fill_null(1) > 0)
     return Validated(
         rows=_table(once, label),
-        rejected=rejections.table(raw),
+        rejected=rejections.table(raw, columns.private),
         notes=(
             *(() if raw.frame.height or raw.broken else ("the file has no rows",)),
             *(

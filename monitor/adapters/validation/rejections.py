@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from monitor.adapters.file_reading import RawTable
 from monitor.adapters.validation.typed import Finding, Mask
+from monitor.domain.private import WITHHELD
 
 REJECTED = pa.schema(
     [
@@ -38,15 +39,15 @@ class Rejections:
         good: Mask = self._first < 0
         return good
 
-    def table(self, raw: RawTable) -> pa.Table:
-        """One row per refused input row, in the order of the file."""
+    def table(self, raw: RawTable, private: Collection[str] = ()) -> pa.Table:
+        """One row per refused input row, in the order of the file. `detail` shows no value of a `private` column."""
         positions = np.flatnonzero(~self.good)
         rows = [
             {
                 "row": b.row,
                 "column": b.column,
                 "reason": b.reason.value,
-                "detail": b.detail,
+                "detail": WITHHELD if b.column in private else b.detail,
                 "content": b.content,
             }
             for b in raw.broken
@@ -59,7 +60,7 @@ class Rejections:
                     "row": int(raw.numbers[position]),
                     "column": column,
                     "reason": finding.reason.value,
-                    "detail": finding.detail(position),
+                    "detail": WITHHELD if column in private else finding.detail(position),
                     "content": content,
                 }
             )

@@ -65,7 +65,7 @@ def validate_rows(
         rejections.add(schema.id, _repeated(raw, typed[schema.id].values, rejections))
     columns = {name: _encoded(schema, name, column.values) for name, column in typed.items()}
     rows = pa.table(columns)
-    rejected = rejections.table(raw)
+    rejected = rejections.table(raw, schema.private)
     return Validated(
         rows=rows if rejections.good.all() else rows.filter(pa.array(rejections.good)),
         rejected=rejected,

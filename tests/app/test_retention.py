@@ -1,0 +1,125 @@
+"""Old files go, each kind by its own limit; what a version was trained on stays, and nothing else notices."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor.adapters.expiry import FolderExpiry
+from monitor.app.memory import RetrainMemory
+from monitor.app.retention import expire
+from monitor.app.retrain_model import Orders
+from monitor.bootstrap import Application, open_application
+from monitor.domain.batch import DeliveryKind
+from tests.support.project import Project
+
+DAY = timedelta(days=1)
+CHANGES = {
+    "retain": {"rows": "180d", "reports": "30d", "quarantine": "30d"},
+    "retrain": {"mode": "off", "min_labels": 50},
+    "gate": {"kind": "off"},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two batches that version 2 was trained on, then three that no version knows; all labelled."""
+    project = Project.create(tmp_path_factory.mktemp("kept") / "project", changes=CHANGES)
+    with open_application(project.config) as app:
+        for _ in range(2):
+            project.add_batch()
+        app.once()
+        app.once()
+        assert app.retrain("tiny", Orders(), lambda share, what: None)["outcome"] == "promote"
+        for _ in range(3):
+            project.add_batch()
+        app.once()
+        app.once()
+    return project
+
+
+def age(folder: Path, days: float, name: str = "*") -> None:
+    then = datetime.now(UTC).timestamp() - days * DAY.total_seconds()
+    for file in folder.rglob(name):
+        if file.is_file():
+            os.utime(file, (then, then))
+
+
+def collected(app: Application) -> list[str]:
+    return list(app.runtime("tiny").collected.batches())
+
+
+def test_rows_go_but_for_those_of_a_version(project: Project):
+    data = project.folder / "var"
+    folder = data / "collected" / "tiny"
+    with open_application(project.config) as app:
+        runtime = app.runtime("tiny")
+        with runtime.working():
+            assert len(collected(app)) == 5
+            assert expire(runtime, runtime.clock())["rows"] == 0, "nothing is old"
+            for name in ("batch_000", "batch_001", "batch_002", "batch_003"):
+                age(folder, 200, f"{name}.parquet")
+            before = RetrainMemory.load(app.store, "tiny")
+            assert (before.rows_used, before.batches_used) == (240, 2)
+            assert expire(runtime, runtime.clock())["rows"] == 2
+            assert collected(app) == ["batch_000", "batch_001", "batch_004"]
+            assert dict(runtime.book.labelled_rows()) == dict.fromkeys(collected(app), 120)
+            after = RetrainMemory.load(app.store, "tiny")
+            assert (after.rows_used, after.batches_used) == (0, 0)
+        assert app.store.events("tiny", event="expired")[-1]["rows"] == 2
+        assert len(app.store.records("tiny")) == 5, "the history stays"
+        name = project.add_batch()
+        assert [record.batch for record in app.once()] == [name]
+        app.once()
+        assert app.store.record("tiny", name)["performance"]["labels_coverage"] == 1.0
+
+
+def test_the_other_kinds_go_by_their_own_limits(project: Project):
+    data = project.folder / "var"
+    report, quarantine = (
+        data / "reports" / "tiny" / "old.html",
+        data / "collected" / "tiny" / "quarantine" / "x.parquet",
+    )
+    with open_application(project.config) as app:
+        for file in (report, quarantine):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"x")
+        row = b"row_id,at,a,b,colour\np1,2026-02-01T00:00:00Z,1,2,red\n"
+        app.push("tiny", DeliveryKind.BATCH, "judged", ".csv", row)
+        app.once()
+        app.push("tiny", DeliveryKind.BATCH, "waiting", ".csv", row.replace(b"p1", b"p2"))
+        inbox = data / "inbox" / "tiny"
+        for folder, days in ((report.parent, 29), (quarantine.parent, 31), (inbox, 8)):
+            age(folder, days)
+        runtime = app.runtime("tiny")
+        with runtime.working():
+            removed = expire(runtime, runtime.clock())
+        assert removed == {"rows": 0, "reports": 0, "quarantine": 1, "pushed": 1}
+        assert [file.name for file in (inbox / "batches").iterdir()] == ["waiting.csv"]
+        assert report.exists()
+        assert not quarantine.exists()
+        assert [record.batch for record in app.once()] == ["waiting"]
+        with pytest.raises(Exception, match="with other content"):
+            app.push("tiny", DeliveryKind.BATCH, "judged", ".csv", row.replace(b"p1", b"p3"))
+
+
+def test_a_pass_looks_once_a_day(project: Project):
+    with open_application(project.config) as app:
+        runtime = app.runtime("tiny")
+        app.once()
+        first = runtime.expired
+        app.once()
+        assert runtime.expired == first
+        runtime.expired = runtime.clock() - DAY
+        app.once()
+        assert runtime.expired > first
+
+
+def test_a_deployment_without_files_has_nothing_to_expire(tmp_path: Path):
+    now = datetime.now(UTC)
+    empty = FolderExpiry(tmp_path, "none")
+    assert empty.batches(now) == []
+    assert (empty.remove_rows(now, ()), empty.remove_quarantine(now), empty.remove_reports(now)) == (0, 0, 0)
