@@ -84,6 +84,11 @@ class Application:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
+    @property
+    def private(self) -> bool:
+        """Whether any deployment has columns whose values nobody is to see."""
+        return any(config.schema_.private for config in self.deployments.values())
+
     def runtime(self, name: str) -> Runtime:
         return self._runtimes[name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from sqlalchemy import URL, make_url
@@ -45,6 +45,9 @@ def read_url(configured: str, key: str) -> DatabaseUrl:
         raise ConfigError(f"{key}: not a database URL such as postgresql://USER@HOST/NAME") from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
-    found = {*values.values(), *(quote(value, safe="") for value in values.values()), str(url.password or "")}
-    secrets = tuple(sorted((s for s in found if s), key=len, reverse=True))
-    return DatabaseUrl(url, configured if values else url.render_as_string(hide_password=True), secrets)
+    parameters = (url.query[name] for name in ("password", "sslpassword") if name in url.query)
+    found = {*values.values(), str(url.password or ""), *map(str, parameters)}
+    secrets = tuple(sorted({s for text in found if text for s in (text, quote(text, safe=""))}, key=len, reverse=True))
+    shown = configured if values else url.render_as_string(hide_password=True)
+    known = DatabaseUrl(url, "", secrets)
+    return replace(known, shown=known.hide(shown))

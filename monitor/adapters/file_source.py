@@ -87,7 +87,7 @@ class FileLabelSource:
             label=schema.label,
             available_at=config.available_at,
             timezone=schema.timezone,
-            private=schema.private,
+            private=bool(schema.private),
         )
 
     def deliveries(self) -> Sequence[Delivery]:

@@ -10,6 +10,7 @@ import sys
 from typing import Literal, TextIO
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from monitor.app.ports import Log
 
@@ -58,9 +59,12 @@ def configure(form: Literal["console", "json"], level: str, *, stream: TextIO | 
 
 
 def _rendering(form: str, out: TextIO) -> list[structlog.typing.Processor]:
+    """Tracebacks without the values of variables: there are rows and secrets among them."""
     if form == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24)]
+        as_data = ExceptionDictTransformer(show_locals=False)
+        return [structlog.processors.ExceptionRenderer(as_data), structlog.processors.JSONRenderer(default=str)]
+    drawn = structlog.dev.RichTracebackFormatter(show_locals=False)
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24, exception_formatter=drawn)]
 
 
 def get_logger() -> Log:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from monitor.adapters.file_reading import CSV, JSON_LINES, PARQUET, SUFFIXES, suffix_of
+from monitor.domain.private import WITHHELD
 from monitor.domain.schema import Kind, Schema
 from monitor.errors import ConfigError, DataError, SourceError
 
@@ -24,8 +25,11 @@ class Guess:
     left_out: dict[str, str]
 
 
-def read_loose(file: Path) -> pl.DataFrame:
-    """Read Parquet, CSV or JSON Lines by suffix. Raises SourceError, and DataError for what is not such a file."""
+def read_loose(file: Path, *, private: bool = False) -> pl.DataFrame:
+    """Read Parquet, CSV or JSON Lines by suffix. Raises SourceError, and DataError for what is not such a file.
+
+    The error quotes no cell when there are `private` columns.
+    """
     suffix = suffix_of(file.name)
     if not suffix:
         raise DataError(f"unknown kind of file; known are {', '.join(SUFFIXES)}", file=str(file))
@@ -39,8 +43,8 @@ def read_loose(file: Path) -> pl.DataFrame:
     except OSError as exc:
         raise SourceError(f"{file}: cannot be read: {exc.strerror or str(exc).split(' (os error')[0]}") from exc
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
-        lines = str(exc).splitlines() or [type(exc).__name__]
-        raise DataError(f"cannot be read as {suffix.removeprefix('.')}: {lines[0]}", file=str(file)) from exc
+        said = WITHHELD if private else (str(exc).splitlines() or [type(exc).__name__])[0]
+        raise DataError(f"cannot be read as {suffix.removeprefix('.')}: {said}", file=str(file)) from exc
 
 
 def guess_schema(frame: pl.DataFrame, ignore: Collection[str] = ()) -> Guess:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from monitor.adapters.database_urls import DatabaseUrl, read_url
 from monitor.domain.batch import Window
+from monitor.domain.private import WITHHELD
 from monitor.errors import ConfigError, SourceError
 
 _PIECE_ROWS = 10_000
@@ -27,9 +28,13 @@ _SQLITE_TIME = "%Y-%m-%d %H:%M:%S"  # as SQLite's own functions write it, in UTC
 
 
 class Database:
-    """One database that batches or labels are read from; `key` is the section that configures it."""
+    """One database that batches or labels are read from; `key` is the section that configures it.
 
-    def __init__(self, url: str, *, key: str, project: Path, timeout: timedelta) -> None:
+    What it says of a query that fails is withheld when there are `private` columns: it may quote a value.
+    """
+
+    def __init__(self, url: str, *, key: str, project: Path, timeout: timedelta, private: bool = False) -> None:
+        self._private = private
         self._key, self._url = key, _at(read_url(url, f"{key}.url"), project)
         self._sqlite = self._url.url.get_backend_name() == "sqlite"
         self._engine = self._open(timeout)
@@ -85,9 +90,14 @@ class Database:
             with self._engine.connect().execution_options(stream_results=True) as connection:
                 yield connection
         except DBAPIError as exc:  # its own text would repeat the statement
-            raise SourceError(f"{self._key}: {self._url.shown}: {self._url.hide(str(exc.orig).strip())}") from None
+            raise self._failed(exc.orig or exc) from None
         except SQLAlchemyError as exc:
-            raise SourceError(f"{self._key}: {self._url.shown}: {self._url.hide(str(exc))}") from None
+            raise self._failed(exc) from None
+
+    def _failed(self, exc: BaseException) -> SourceError:
+        unreachable = type(exc).__name__ == "OperationalError"  # of every driver; no value is in that yet
+        said = str(exc).strip() if unreachable or not self._private else f"{type(exc).__name__}, {WITHHELD}"
+        return SourceError(f"{self._key}: {self._url.shown}: {self._url.hide(said)}")
 
 
 def _bare(query: str) -> str:

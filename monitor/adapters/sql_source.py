@@ -33,12 +33,20 @@ class _Windows:
     """The windows of one query, as deliveries. A locator names the window, so that another length is another source."""
 
     def __init__(
-        self, config: BatchesConfig | LabelsConfig, *, key: str, order: str, project: Path, ledger: Ledger, clock: Clock
+        self,
+        config: BatchesConfig | LabelsConfig,
+        *,
+        key: str,
+        schema: Schema,
+        project: Path,
+        ledger: Ledger,
+        clock: Clock,
     ) -> None:
         if config.url is None or config.query is None or config.window is None or config.since is None:
             raise ConfigError(f"{key}: source `sql` needs `url`, `query`, `window` and `since`")
         self._config, self._query, self._length, self._since = config, config.query, config.window, config.since
-        self._key, self._order, self._project, self._ledger, self._clock = key, order, project, ledger, clock
+        self._key, self._project, self._ledger, self._clock = key, project, ledger, clock
+        self._order, self._private = schema.id or "", bool(schema.private)
         self._url = config.url
         self._database: Database | None = None
         self._first = 0  # window that is not settled; those before it are not looked at again
@@ -84,7 +92,13 @@ class _Windows:
     def _opened(self) -> Database:
         """Opened when first used: a database that is away is no reason not to start."""
         if self._database is None:
-            self._database = Database(self._url, key=self._key, project=self._project, timeout=self._config.timeout)
+            self._database = Database(
+                self._url,
+                key=self._key,
+                project=self._project,
+                timeout=self._config.timeout,
+                private=self._private,
+            )
         return self._database
 
     def _window(self, number: int) -> Window:
@@ -111,9 +125,7 @@ class _Windows:
 
 class SqlBatchSource:
     def __init__(self, config: BatchesConfig, schema: Schema, project: Path, ledger: Ledger, clock: Clock) -> None:
-        self._windows = _Windows(
-            config, key="batches", order=schema.id or "", project=project, ledger=ledger, clock=clock
-        )
+        self._windows = _Windows(config, key="batches", schema=schema, project=project, ledger=ledger, clock=clock)
         self._schema, self._future = schema, config.future
 
     def deliveries(self) -> Sequence[Delivery]:
@@ -141,13 +153,13 @@ class SqlLabelSource:
     def __init__(self, config: LabelsConfig, schema: Schema, project: Path, ledger: Ledger, clock: Clock) -> None:
         if schema.id is None or schema.label is None:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
-        self._windows = _Windows(config, key="labels", order=schema.id, project=project, ledger=ledger, clock=clock)
+        self._windows = _Windows(config, key="labels", schema=schema, project=project, ledger=ledger, clock=clock)
         self._columns = LabelColumns(
             id=schema.id,
             label=schema.label,
             available_at=config.available_at,
             timezone=schema.timezone,
-            private=schema.private,
+            private=bool(schema.private),
         )
 
     def deliveries(self) -> Sequence[Delivery]:

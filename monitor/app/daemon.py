@@ -21,6 +21,7 @@ from monitor.app.leases import Leases
 from monitor.app.ports import Clock, Log
 from monitor.app.runtime import Runtime
 from monitor.config.sources import ScheduleConfig
+from monitor.domain.private import without_text
 from monitor.errors import BusyError, MonitorError, StoreError
 
 
@@ -118,8 +119,9 @@ class Daemon:
         except MonitorError as exc:
             self._failed(runtime, str(exc), before, now)
         except Exception as exc:  # a defect of ours must not end the process: it is logged with its traceback
-            self._log.error("pass_crashed", deployment=name, error=repr(exc), exc_info=True)
-            self._failed(runtime, repr(exc), before, now)
+            shown = without_text(exc) if runtime.schema.private else exc
+            self._log.error("pass_crashed", deployment=name, error=repr(shown), exc_info=shown)
+            self._failed(runtime, repr(shown), before, now)
         finally:
             self.health[name] = replace(self.health[name], at_work_since=None)
             with self._idle:

@@ -107,7 +107,7 @@ class Restating:
         """Returns the other batches whose labels were released by what this one shows."""
         rt = self.rt
         record = self.records.get(batch) or rt.store.record(rt.name, batch)
-        if record is None:
+        if record is None or batch not in rt.collected.batches():  # its rows are kept no longer
             return ()
         version = record["model_version"]
         own = version == self.champion.version

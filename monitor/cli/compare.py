@@ -122,8 +122,10 @@ def _compare(
     from monitor.domain.reference import Reference
     from monitor.domain.verdict import Channel, Verdict
 
-    before, after = read_loose(reference), read_loose(current)
-    guess = guess_schema(before, left_out) if schema is None else Guess(_read_schema(schema, left_out), {})
+    known = None if schema is None else _read_schema(schema, left_out)
+    private = known is not None and bool(known.private)
+    before, after = read_loose(reference, private=private), read_loose(current, private=private)
+    guess = guess_schema(before, left_out) if known is None else Guess(known, {})
     fitted = _naming(reference, lambda: Reference.fit(before, guess.schema))
     measures = fitted.compare(_naming(current, lambda: fitted.profile(after)))
     rows = (before.height, after.height)
@@ -167,7 +169,7 @@ def _naming(file: Path, work: Callable[[], _T]) -> _T:
 
 
 def _read_schema(file: Path, left_out: Collection[str]) -> Schema:
-    """The features of a deployment file, or of a file with nothing but them."""
+    """The features of a deployment file, or of a file with nothing but them, and which of them are private."""
     import yaml
 
     from monitor.domain.schema import Schema
@@ -178,10 +180,11 @@ def _read_schema(file: Path, left_out: Collection[str]) -> Schema:
         raise ConfigError(f"{file}: cannot be read as YAML: {exc}") from exc
     section = plain.get("schema", plain) if isinstance(plain, dict) else None
     features = section.get("features") if isinstance(section, dict) else None
-    if not isinstance(features, dict):
+    if not (isinstance(section, dict) and isinstance(features, dict)):
         raise ConfigError(f"{file}: expected `features` with a kind for each column")
     try:
-        return Schema(features={name: kind for name, kind in features.items() if name not in left_out})
+        held = {name: kind for name, kind in features.items() if name not in left_out}
+        return Schema(features=held, private=tuple(name for name in section.get("private") or () if name in held))
     except ConfigError as exc:
         raise ConfigError(f"{file}: {exc}") from None
 

@@ -116,9 +116,14 @@ def _tell(session: Session, message: str, kind: str, exit_code: int) -> None:
 
 def _unexpected(session: Session, exc: Exception) -> str:
     """Keep the traceback where it can be found again and return the line that says so."""
+    kind = type(exc).__name__
+    if session.private:
+        from monitor.domain.private import without_text
+
+        exc = without_text(exc)
     if session.debug:
         traceback.print_exception(exc)
-    line = f"unexpected {type(exc).__name__}: {exc}".splitlines()[0]
+    line = f"unexpected {kind}: {exc}".splitlines()[0]
     text = "".join(traceback.format_exception(exc))
     name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.txt"
     for folder in (session.data_folder, Path(tempfile.gettempdir())):

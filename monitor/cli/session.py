@@ -29,6 +29,7 @@ class Session:
     json: bool = False
     debug: bool = False
     data_folder: Path | None = field(default=None, init=False)  # once known: where a crash is written down
+    private: bool = field(default=False, init=False)  # once known: a crash must not quote rows
 
     @property
     def config_folder(self) -> Path:
@@ -51,6 +52,7 @@ class Session:
         self.data_folder = settings.data_folder
         log = self._log(settings.log, talkative=talkative)
         app = open_application(self.config_folder, names=names, log=log)
+        self.private = app.private
         try:
             yield app
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from monitor.domain.private import WITHHELD, is_veiled
 from monitor.errors import ConfigError
 from monitor.stats.anderson_darling import anderson_darling
 from monitor.stats.bins import bin_counts, decile_edges
@@ -67,6 +68,8 @@ def unseen(ref: CategoricalReference, cur: CategoricalProfile) -> Result:
     if cur.n == 0:
         return UNMEASURED
     share = cur.n_unseen / cur.n
+    if any(map(is_veiled, cur.unseen)):
+        return Result(share, None, share, WITHHELD)
     by_count = sorted(cur.unseen.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{level!r} ×{count}" for level, count in by_count[:_NAMED])
     more = len(by_count) - _NAMED + (1 if cur.unseen_other else 0)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from monitor.app.ports import Log
 from monitor.app.push import ConflictError
+from monitor.domain.private import without_text
 from monitor.errors import BusyError, ConfigError, DataError, MonitorError, UnreachableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -75,7 +76,9 @@ def install(web: FastAPI, log: Log) -> None:
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
     async def unforeseen(request: Request, exc: Exception) -> Response:
-        log.error("request_crashed", path=request.url.path, error=repr(exc), exc_info=exc)
+        app = getattr(request.app.state, "application", None)
+        shown = without_text(exc) if app is not None and app.private else exc
+        log.error("request_crashed", path=request.url.path, error=repr(shown), exc_info=shown)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a defect of this program; its log says more")
 
     web.add_exception_handler(MonitorError, ours)

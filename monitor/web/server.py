@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import threading
 from types import TracebackType
@@ -45,6 +46,8 @@ class HttpServer:
             limit_concurrency=_MOST_REQUESTS,
             timeout_graceful_shutdown=_CLOSE_SECONDS,
         )
+        # It would repeat the traceback of a request that crashed, which the application has logged as is fit.
+        logging.getLogger("uvicorn.error").addFilter(_without_traceback)
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
@@ -70,6 +73,10 @@ class HttpServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    return record.exc_info is None
 
 
 def parse_bind(bind: str) -> tuple[str, int]:

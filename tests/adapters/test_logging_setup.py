@@ -7,10 +7,12 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Literal
 
 import pytest
 
 from monitor.adapters.logging_setup import configure
+from monitor.app.ports import Log
 
 
 @pytest.fixture(autouse=True)
@@ -61,12 +63,24 @@ def test_libraries_come_out_in_the_same_form_and_are_quiet():
     assert [(line["event"], line["level"]) for line in lines(out)] == [("it is late", "warning")]
 
 
-def test_a_traceback_is_data_in_json():
-    out = io.StringIO()
-    log = configure("json", "info", stream=out)
+def crash(log: Log) -> None:
+    held = "canary-" + "of-a-variable"  # in two parts, for the line itself may be shown
     try:
-        1 / 0  # noqa: B018 - the error is what is wanted
+        len(held) / 0
     except ZeroDivisionError:
         log.error("pass_crashed", exc_info=True)  # noqa: G201 - the port knows `error` alone
+
+
+def test_a_traceback_is_data_in_json():
+    out = io.StringIO()
+    crash(configure("json", "info", stream=out))
     (line,) = lines(out)
     assert "ZeroDivisionError" in json.dumps(line["exception"])
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_has_no_values_of_variables(form: Literal["json", "console"]):
+    out = io.StringIO()
+    crash(configure(form, "info", stream=out))
+    assert "ZeroDivisionError" in out.getvalue()
+    assert "canary-of-a-variable" not in out.getvalue()

@@ -15,11 +15,13 @@ import pytest
 import yaml
 from sqlalchemy import Engine, create_engine, text
 
+from monitor.adapters.database_urls import read_url
+from monitor.adapters.sql_reading import Database
 from monitor.adapters.sql_source import SqlBatchSource
 from monitor.bootstrap import Application, open_application
 from monitor.config.deployment import Deployment
 from monitor.config.sources import BatchesConfig
-from monitor.domain.batch import DeliveryKind, DeliveryState
+from monitor.domain.batch import DeliveryKind, DeliveryState, Window
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, SourceError
 from tests.support.postgresql import new_database
@@ -194,6 +196,30 @@ def test_a_password_is_from_the_environment_and_nowhere_else(tmp_path: Path, mon
     found = SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, tmp_path, list, lambda: T0 + HOUR)
     with pytest.raises(ConfigError, match=r"batches\.url: the environment variable SHOP_PASSWORD is not set"):
         found.fingerprint(found.deliveries()[0])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://${SHOP_USER}:a-literal-password@127.0.0.1:1/shop", "postgresql://h:1/shop?password=%21a-literal"],
+)
+def test_a_password_in_the_url_itself_is_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str):
+    monkeypatch.setenv("SHOP_USER", "the-user")
+    shown = read_url(url, "batches.url")
+    assert "a-literal" not in shown.shown
+    assert shown.hide(f"no access for {url}") == f"no access for {url}".replace("a-literal-password", "***").replace(
+        "%21a-literal", "***"
+    )
+
+
+def test_what_a_database_says_of_private_values_is_withheld(postgresql: str, tmp_path: Path):
+    query = "SELECT 'canary'::int AS a, :start < :end AS b"
+    window = Window(T0, T0 + HOUR)
+    for private in (False, True):
+        database = Database(postgresql, key="batches", project=tmp_path, timeout=HOUR, private=private)
+        with pytest.raises(SourceError) as caught:
+            database.rows(query, window, order="")
+        assert ("canary" in str(caught.value)) is not private
+        assert "InvalidTextRepresentation" in str(caught.value) or not private
 
 
 @pytest.mark.parametrize(

@@ -5,25 +5,38 @@ Everything that can go wrong with rows goes wrong here, with values that are eas
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import CollectorRegistry
 
 from monitor.adapters.logging_setup import configure
 from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
+from monitor.cli.main import main
 from monitor.domain.batch import DeliveryKind
+from monitor.domain.private import WITHHELD
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, DataError, MonitorError
+from monitor.web.http_app import create_http_app
+from monitor.web.serve import serve
+from monitor.web.server import HttpServer
+from tests.support import quoting_model
 from tests.support.project import HOUR, START, Project, make_rows
+from tests.support.quoting_model import TOO_LARGE
 
+MODEL = Path(quoting_model.__file__)
 CANARY = "canary-7f3a"  # in every value that must not be seen
 NUMBER = "73515173"
 CHANGES = {
@@ -50,7 +63,7 @@ def rows(n: int, hour: int, first_id: int) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project.create(tmp_path_factory.mktemp("private") / "project", changes=CHANGES)
+    project = Project.create(tmp_path_factory.mktemp("private") / "project", model=MODEL, changes=CHANGES)
     project.write(project.folder / "training.parquet", rows(800, -40, 1_000_000))
     return project
 
@@ -72,12 +85,15 @@ def told(project: Project) -> Iterator[tuple[Application, list[str]]]:
 
         deliver(project)
         once()
-        first = app.store.records("tiny")[0]["batch"]
-        app.report("tiny", first)
-        app.retrain("tiny", Orders(mode="dry_run"), lambda share, what: None)
+        app.report("tiny", "good.parquet")
+        attempt = app.retrain("tiny", Orders(mode="dry_run"), lambda share, what: None)
+        assert attempt["outcome"] == "failed"
+        errors.append(json.dumps(attempt, default=str))
         refused_training(app, errors)
         pushed(app, errors)
-        quoting_model(project)
+        late = rows(60, 6, 8000).drop_columns(["y"])
+        large = pa.array([2 * TOO_LARGE] * late.num_rows)
+        project.write(project.incoming / "late.parquet", late.set_column(late.column_names.index("b"), "b", large))
         once()
         yield app, errors
     root.handlers[:] = handlers
@@ -101,19 +117,24 @@ def deliver(project: Project) -> None:
     project.write(project.incoming / "unseen.parquet", unseen.set_column(4, "colour", news))
     lines = [json.dumps({**row, "at": str(row["at"]), "card": [NUMBER, CANARY]}) for row in other.to_pylist()[:5]]
     (project.incoming / "nested.jsonl").write_text("\n".join([*lines, f'{{"row_id": "{CANARY}", ']))
+    out_of_place(project)
     contradictory = pa.table({"row_id": [f"{CANARY}-r1", f"{CANARY}-r1"], "y": ["UP", "DOWN"]})
     project.write(project.labels / "contradictory.parquet", contradictory)
 
 
-def quoting_model(project: Project) -> None:
-    """From now on the code that scores prints a row and raises with it; the champion's own copy is what runs."""
-    (code,) = (project.folder / "var" / "models" / "tiny").glob("*/code.py")
-    code.unlink()
-    raising = "        print(frame.head(), file=__import__('sys').stderr); raise ValueError(frame.iloc[0].to_dict())\n"
-    source = project.folder / "models" / "model.py"
-    signature = next(line for line in source.read_text().splitlines() if "def predict(" in line)
-    code.write_text(source.read_text().replace(f"{signature}\n", f"{signature}\n{raising}"))
-    project.write(project.incoming / "late.parquet", rows(60, 6, 8000).drop_columns(["y"]))
+def out_of_place(project: Project) -> None:
+    """Values that stand where names should be, under another name, or in a type that lists them."""
+    row = f"{CANARY},2026-01-05T08:00:00Z,1,2,{CANARY}-red,{NUMBER}\n"
+    (project.incoming / "headless.csv").write_text(row * 2)
+    (project.incoming / "twice-headless.csv").write_text(f"{NUMBER},{NUMBER},1\n")
+    extra = rows(60, 8, 9500).drop_columns(["y"])
+    extra = extra.append_column(f"{CANARY}-column", pa.array([1] * 60))
+    project.write(project.incoming / "extra.parquet", extra)
+    shifted = f"other,2026-01-05T09:00:00Z,{CANARY},1,2,{NUMBER}\nnext,{CANARY},1,1,2,3\n"
+    (project.incoming / "shifted.csv").write_text(f"row_id,at,a,b,colour,card\n{shifted}" + row)
+    cards = pl.Series("card", [CANARY], dtype=pl.Enum([CANARY, NUMBER]))
+    enum = pl.DataFrame({"row_id": ["e"], "at": [START], "a": [1.0], "b": [1.0], "colour": ["red"]})
+    enum.with_columns(cards).write_parquet(project.incoming / "enum.parquet")
 
 
 def refused_training(app: Application, errors: list[str]) -> None:
@@ -133,6 +154,10 @@ def pushed(app: Application, errors: list[str]) -> None:
     row = f"{CANARY},2026-01-05T00:00:00Z,1,2,{CANARY},{CANARY}\n"
     answer = app.push("tiny", DeliveryKind.BATCH, "pushed", ".csv", (header + row).encode())
     assert answer.rejected == 1
+    errors.append(json.dumps(answer.to_dict(), default=str))
+    labels = f"row_id,y\n{CANARY}-r2,UP\n{CANARY}-r2,DOWN\n"
+    answer = app.push("tiny", DeliveryKind.LABELS, "pushed", ".csv", labels.encode())
+    assert answer.rejected == 2
     errors.append(json.dumps(answer.to_dict(), default=str))
     with pytest.raises(DataError) as caught:
         app.push("tiny", DeliveryKind.BATCH, "broken", ".csv", f"row_id,at\n{CANARY},x\n".encode())
@@ -159,7 +184,11 @@ def test_it_went_as_wrong_as_it_was_meant_to(told: tuple[Application, list[str]]
     assert quarantined["again.parquet"] == 60
     assert quarantined["twice.parquet"] == 40
     assert quarantined["text.csv"] == 40
-    assert any("withheld" in error for error in errors), "the model's code failed"
+    assert records["shifted.csv"]["quarantined"] == 2
+    bad = {name for name, record in records.items() if record["verdicts"]["inputs"]["verdict"] == "bad_data"}
+    assert {"headless.csv", "twice-headless.csv", "enum.parquet"} <= bad
+    assert "missing column" in records["headless.csv"]["verdicts"]["inputs"]["reason"]
+    assert sum("ValueError, whose text is withheld" in error for error in errors) == 2, "in `fit` and in `predict`"
     shifts = [r["shift"] for r in records.values() if r["shift"]]
     assert shifts, "an alarm was explained"
     assert all(shift["most_unlike"] == [] for shift in shifts)
@@ -169,9 +198,74 @@ def test_it_went_as_wrong_as_it_was_meant_to(told: tuple[Application, list[str]]
 def test_no_value_is_shown(told: tuple[Application, list[str]], project: Project):
     app, errors = told
     found = json.dumps(shown(app), default=str) + "\n".join(errors) + (project.folder / "daemon.log").read_text()
-    for value in (CANARY, NUMBER):
-        assert value not in found, found[max(0, found.index(value) - 400) : found.index(value) + 100]
+    hidden(found)
     assert "withheld" in found
+
+
+def hidden(found: str) -> None:
+    """Neither a value nor what stands for one."""
+    for value in (CANARY, NUMBER, "private:"):
+        assert value not in found, found[max(0, found.index(value) - 400) : found.index(value) + 100]
+
+
+def test_no_page_shows_a_value(told: tuple[Application, list[str]]):
+    app, _ = told
+    pages = []
+    with serve(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        described = client.get("/api/v1/openapi.json").json()["paths"]
+        for path in ["/metrics", *(path for path, ways in described.items() if "get" in ways)]:
+            for batch in ("good.parquet", "unseen.parquet", "headless.csv", "shifted.csv"):
+                answer = client.get(path.format(name="tiny", batch=batch, version=1), params={"last": 100})
+                assert answer.status_code in (200, 404)
+                pages.append(answer.text)
+    assert "unseen" in "".join(pages)
+    hidden("".join(pages))
+
+
+@pytest.mark.parametrize("command", ["status", "history", "models list", "labels held", "models show 1"])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_command_shows_a_value(
+    told: tuple[Application, list[str]], project: Project, capsys: pytest.CaptureFixture[str],
+    command: str, form: list[str],
+):  # fmt: skip
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    code = main(["-c", str(project.config), *command.split(), *form])
+    root.handlers[:] = handlers
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    hidden(said.out + said.err)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_comparison_by_hand_shows_no_value(project: Project, capsys: pytest.CaptureFixture[str], form: list[str]):
+    schema = ["--schema", str(project.config / "deployments" / "tiny.yaml"), *form]
+    files = [str(project.folder / "training.parquet"), str(project.incoming / "unseen.parquet")]
+    assert main(["compare", *files, *schema]) == 1
+    assert main(["compare", files[0], str(project.incoming / "nested.jsonl"), *schema]) == 1
+    said = capsys.readouterr()
+    assert "withheld" in said.out + said.err
+    hidden(said.out + said.err)
+
+
+def test_a_request_that_crashes_quotes_nothing(told: tuple[Application, list[str]]):
+    app, _ = told
+    log, root = io.StringIO(), logging.getLogger()
+    handlers = root.handlers[:]
+    http = app.settings.http
+    web = create_http_app(CollectorRegistry(), lambda: None, http, configure("json", "debug", stream=log))
+    web.state.application = app
+
+    @web.get("/crash")
+    def crash() -> None:
+        row = {"card": CANARY}
+        raise KeyError(row["card"])
+
+    with HttpServer(web, http) as server:
+        assert httpx.get(f"{server.url}/crash").status_code == 500
+    root.handlers[:] = handlers
+    assert "request_crashed" in log.getvalue()
+    hidden(log.getvalue())
 
 
 def test_no_file_but_the_collected_rows_and_the_quarantine_has_a_value(
@@ -185,7 +279,7 @@ def test_no_file_but_the_collected_rows_and_the_quarantine_has_a_value(
     for file in files:
         assert CANARY.encode() not in file.read_bytes(), file
     quarantine = pq.read_table(data / "collected" / "tiny" / "quarantine" / "again.parquet.parquet")
-    assert set(quarantine["detail"].to_pylist()) == {"withheld: the column is private"}
+    assert set(quarantine["detail"].to_pylist()) == {WITHHELD}
     assert CANARY in quarantine["content"][0].as_py(), "nothing is lost"
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.expiry import FolderExpiry
-from monitor.app.memory import RetrainMemory
+from monitor.app.memory import DetectorMemory, RetrainMemory
+from monitor.app.restate import Restating
 from monitor.app.retention import expire
 from monitor.app.retrain_model import Orders
+from monitor.app.runtime import Champion, Runtime
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind
+from monitor.errors import ConfigError
 from tests.support.project import Project
 
 DAY = timedelta(days=1)
@@ -75,6 +78,26 @@ def test_rows_go_but_for_those_of_a_version(project: Project):
         assert [record.batch for record in app.once()] == [name]
         app.once()
         assert app.store.record("tiny", name)["performance"]["labels_coverage"] == 1.0
+
+
+def test_what_is_not_there_any_more_is_not_missed(project: Project):
+    """Neither by a report nor by an operator who takes back the labels of a window without rows."""
+    with open_application(project.config) as app:
+        runtime = app.runtime("tiny")
+        with runtime.working():
+            gone = next(r["batch"] for r in app.store.records("tiny") if r["batch"] not in collected(app))
+        with pytest.raises(ConfigError, match=r"the rows of .* are kept no longer \(`retain\.rows`\)"):
+            app.report("tiny", gone)
+        with runtime.working():
+            restating = Restating.begin(runtime, champion_of(runtime), DetectorMemory.load(app.store, "tiny", 2))
+            restating.restate([gone])
+        assert restating.records == {}
+
+
+def champion_of(runtime: Runtime) -> Champion:
+    champion = runtime.champion()
+    assert champion is not None
+    return champion
 
 
 def test_the_other_kinds_go_by_their_own_limits(project: Project):

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from monitor.adapters.file_reading import RawTable, read_raw
+from monitor.adapters.validation.discretion import discreet
 from monitor.adapters.validation.rejections import Rejections
 from monitor.adapters.validation.rows import check_columns, identified, parsing_notes
 from monitor.adapters.validation.times import UTC_MICROSECONDS, times
@@ -26,7 +27,7 @@ class LabelColumns:
     label: Label
     available_at: str | None
     timezone: str | None
-    private: tuple[str, ...] = ()
+    private: bool = False
 
 
 def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validated:
@@ -39,8 +40,9 @@ def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validat
     """
     label, available = columns.label, columns.available_at
     names = [columns.id, label.name, *([available] if available else [])]
-    raw = read_raw(content, file, scalars=names)
-    check_columns(raw, names)
+    with discreet(names, private=columns.private):
+        raw = read_raw(content, file, scalars=names)
+        check_columns(raw, names)
     ids = identified(raw.frame[columns.id], file)
     values = texts(raw.frame[label.name], file) if label.is_class else numbers(raw.frame[label.name], file)
     known = _known_at(raw, columns)
@@ -57,7 +59,7 @@ def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validat
     once = kept.filter(pl.struct("id", "label").rle_id().diff().fill_null(1) > 0)
     return Validated(
         rows=_table(once, label),
-        rejected=rejections.table(raw, columns.private),
+        rejected=rejections.table(raw, private=columns.private),
         notes=(
             *(() if raw.frame.height or raw.broken else ("the file has no rows",)),
             *(

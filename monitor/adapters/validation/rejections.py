@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -39,15 +39,19 @@ class Rejections:
         good: Mask = self._first < 0
         return good
 
-    def table(self, raw: RawTable, private: Collection[str] = ()) -> pa.Table:
-        """One row per refused input row, in the order of the file. `detail` shows no value of a `private` column."""
+    def table(self, raw: RawTable, *, private: bool) -> pa.Table:
+        """One row per refused input row, in the order of the file.
+
+        With `private` columns no detail quotes a cell, whatever its column: where fields are out of place, a private
+        value is under another name.
+        """
         positions = np.flatnonzero(~self.good)
         rows = [
             {
                 "row": b.row,
                 "column": b.column,
                 "reason": b.reason.value,
-                "detail": WITHHELD if b.column in private else b.detail,
+                "detail": WITHHELD if private else b.detail,
                 "content": b.content,
             }
             for b in raw.broken
@@ -60,7 +64,7 @@ class Rejections:
                     "row": int(raw.numbers[position]),
                     "column": column,
                     "reason": finding.reason.value,
-                    "detail": WITHHELD if column in private else finding.detail(position),
+                    "detail": WITHHELD if private else finding.detail(position),
                     "content": content,
                 }
             )

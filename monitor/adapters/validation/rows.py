@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from monitor.adapters.file_reading import RawTable, read_raw, refused
 from monitor.adapters.validation.arrays import arrays
+from monitor.adapters.validation.discretion import discreet
 from monitor.adapters.validation.rejections import Rejections
 from monitor.adapters.validation.scores import score_findings
 from monitor.adapters.validation.times import later_than, outside, times
@@ -42,10 +43,12 @@ def validate_rows(
     """
     names = _wanted(schema, label)
     array_names = schema.columns_of(Kind.IMAGE, Kind.VECTOR)
-    raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
     optional = [label.name] if label and not require_label else []
     optional += [schema.control] if schema.control and label else []  # rows to train on may lack it
-    check_columns(raw, [n for n in names if n not in optional])
+    private = bool(schema.private)
+    with discreet(names, private=private):
+        raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
+        check_columns(raw, [n for n in names if n not in optional])
     typed = {name: _typed(raw, schema, name, label) for name in names if name in raw.frame.columns}
     rejections = Rejections(raw.frame.height)
     for name, column in typed.items():
@@ -65,7 +68,7 @@ def validate_rows(
         rejections.add(schema.id, _repeated(raw, typed[schema.id].values, rejections))
     columns = {name: _encoded(schema, name, column.values) for name, column in typed.items()}
     rows = pa.table(columns)
-    rejected = rejections.table(raw, schema.private)
+    rejected = rejections.table(raw, private=private)
     return Validated(
         rows=rows if rejections.good.all() else rows.filter(pa.array(rejections.good)),
         rejected=rejected,
@@ -162,6 +165,8 @@ def _notes(raw: RawTable, schema: Schema, typed: dict[str, Typed]) -> tuple[str,
 def _ignored(raw: RawTable, schema: Schema) -> tuple[str, ...]:
     known = {*_wanted(schema, schema.label)}
     extra = [name for name in raw.columns if name not in known]
+    if extra and schema.private:  # without its header a file has values where the names should be
+        return (f"columns that are not in the schema were ignored: {len(extra)}",)
     return (f"columns that are not in the schema were ignored: {_listed(extra)}",) if extra else ()
 
 

@@ -98,9 +98,8 @@ def missing(values: pa.Array, reason: RowReason, *, empty_too: bool = False) -> 
 
 
 def wrong_column(raw: pl.Series, expected: str, file: str) -> DataError:
-    return refused(
-        FileReason.WRONG_COLUMN_TYPE, f": {expected} expected, the file holds {raw.dtype}", file, column=raw.name
-    )
+    held = "categories" if raw.dtype == pl.Enum else raw.dtype  # which would list its categories
+    return refused(FileReason.WRONG_COLUMN_TYPE, f": {expected} expected, the file holds {held}", file, column=raw.name)
 
 
 def cell(raw: pl.Series, position: int) -> str:

@@ -5,12 +5,13 @@ Serves whatever has column references and profiles: features, scores, a label's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from monitor.domain.private import is_veiled
 from monitor.domain.reference import ColumnProfile, ColumnReference
 from monitor.domain.watch.streams import Guard, Measure, Observation, Stream, StreamSet, log_odds
 from monitor.stats.categorical import CategoricalProfile, CategoricalReference
@@ -170,13 +171,17 @@ def _groups(ref: CategoricalReference) -> list[tuple[str, Array]]:
     share = ref.counts / ref.n
     order = np.argsort(-share, kind="stable")
     frequent = [i for i in order[:_MOST_LEVELS] if share[i] >= _FREQUENT]
-    groups: list[tuple[str, Array]] = [(ref.levels[i], np.array([i])) for i in sorted(frequent)]
+    groups: list[tuple[str, Array]] = [(_shown(ref.levels, i), np.array([i])) for i in sorted(frequent)]
     rest = np.setdiff1d(np.arange(len(ref.levels)), frequent)
     if share[rest].sum() >= _FREQUENT:
         groups.append((_REST, rest))
     if len(ref.levels) == 1 or len(groups) == 1:
         return groups[:0] if share[groups[0][1]].sum() >= 1 - 1 / ref.n else groups
     return groups[1:] if len(groups) == _TWO and len(ref.levels) == _TWO else groups
+
+
+def _shown(levels: Sequence[str], place: int) -> str:
+    return f"#{place + 1}" if is_veiled(levels[place]) else levels[place]
 
 
 def _share_stream(column: str, measure: Measure, level: str, count: int, total: int) -> tuple[Stream, float]:
