@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,7 @@ from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
 from monitor.app.push import Push, Pushed
+from monitor.app.reload import Changes, Configuration, Reloaded, changes
 from monitor.app.report_batch import Report, report_batch
 from monitor.app.retrain_model import Orders, retrain
 from monitor.app.runtime import Runtime
@@ -52,7 +54,7 @@ from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord
 from monitor.domain.verdict import Channel, Verdict
-from monitor.domain.version import AliasMove, Manifest
+from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
 _PATIENCE = timedelta(minutes=1)  # of a command with a pass that is at work
@@ -66,12 +68,19 @@ def now_utc() -> datetime:
 class Application:
     """The whole of it: what the command line and the HTTP server work with. Close it when done."""
 
-    def __init__(self, settings: Settings, deployments: Mapping[str, Deployment], store: Store, log: Log) -> None:
+    def __init__(self, read: Callable[[], Configuration], open_store: Callable[[Settings], Store], log: Log) -> None:
+        """`read` gives the configuration as it is now, here and at every `reload`."""
         self.patience = _PATIENCE
-        self.settings, self.deployments, self.store, self.log = settings, dict(deployments), store, log
-        self._leases = Leases(store, owner=own_identity(), length=settings.lease, clock=now_utc, log=log)
-        self._pushes: dict[str, Push] = {}
-        self._runtimes = {name: self._runtime(config) for name, config in self.deployments.items()}
+        self._read, found = read, read()
+        settings = found.settings
+        self.settings, self.deployments, self.log = settings, dict(found.deployments), log
+        self.store = open_store(settings)
+        self.reloaded, self._reloading = Reloaded(successful=True, last_success=now_utc()), threading.Lock()
+        self._leases = Leases(self.store, owner=own_identity(), length=settings.lease, clock=now_utc, log=log)
+        self._locks: dict[str, threading.Lock] = {}  # by deployment, also of those that have gone: they may come back
+        made = {name: self._made(config, settings) for name, config in self.deployments.items()}
+        self._runtimes = {name: runtime for name, (runtime, _) in made.items()}
+        self._pushes = {name: push for name, (_, push) in made.items()}
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._reports_due: list[Future[None]] = []
         self._at_attempt: set[str] = set()
@@ -129,12 +138,60 @@ class Application:
         wake_ups = WakeUps(self.settings.workers)
         self.patience = _PATIENCE_OF_HTTP
         self.daemon = Daemon(
-            runtimes, wake_ups, leases=self._leases, drain=self.settings.drain, clock=now_utc, log=self.log
+            runtimes,
+            wake_ups,
+            leases=self._leases,
+            drain=self.settings.drain,
+            reload=self._reload_quietly,
+            clock=now_utc,
+            log=self.log,
         )
         drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
         self._attempts.shutdown(wait=False, cancel_futures=True)
         if not drained or self._at_attempt:
             os._exit(0)
+
+    def reload(self) -> Changes:
+        """Read the configuration again and go on with it; where any of it is wrong, with the old one, whole.
+
+        A deployment that has changed goes on with what it has learnt; those that have not are not disturbed. Raises
+        ConfigError, also for what takes a restart, and StoreError.
+        """
+        with self._reloading:
+            try:
+                changed = self._reload()
+            except Exception as exc:
+                self.reloaded = replace(self.reloaded, successful=False)
+                self.log.error("config_reload_failed", error=str(exc))
+                raise
+            self.reloaded = Reloaded(successful=True, last_success=now_utc())
+            self.log.info("config_reloaded", **changed.to_dict())
+            return changed
+
+    def _reload(self) -> Changes:
+        found = self._read()
+        seen = changes(Configuration(settings=self.settings, deployments=self.deployments), found)
+        made = {name: self._made(found.deployments[name], found.settings) for name in (*seen.added, *seen.changed)}
+        for name, (runtime, _) in made.items():
+            version = self.store.alias(name, Alias.CHAMPION)
+            if version is not None and (manifest := self.store.manifest(name, version)) is not None:
+                champion.check_contract(runtime, manifest)
+        self.settings = found.settings
+        for name in (*seen.removed, *seen.changed):
+            threading.Thread(target=self._runtimes[name].retire, name=f"retiring {name}", daemon=True).start()
+        for name, (runtime, push) in made.items():
+            self._runtimes[name], self._pushes[name] = runtime, push
+            self.deployments[name] = found.deployments[name]
+        for name in seen.removed:
+            del self.deployments[name], self._runtimes[name], self._pushes[name]
+        if self.daemon is not None:
+            self.daemon.change(self._runtimes, seen)
+        return seen
+
+    def _reload_quietly(self) -> None:
+        """For a signal, whose sender hears nothing: what went wrong was logged, and shows in the metrics."""
+        with suppress(Exception):
+            self.reload()
 
     def retrain(self, name: str, orders: Orders, progress: Progress) -> dict[str, Any]:
         """One attempt by hand, between two passes of the daemon; BusyError when it stays at work for too long."""
@@ -217,15 +274,19 @@ class Application:
 
         def record(seen: BatchRecord) -> None:
             listener.record(seen)
-            when = self.deployments[seen.deployment].reports.when
+            config = self.deployments.get(seen.deployment)  # None: it was removed while this pass was made
+            when = config.reports.when if config else "never"
             if when == "always" or (when == "on_drift" and seen.verdict is Verdict.DRIFT):
                 self._reports_due.append(self._reports.submit(self._report, seen.deployment, seen.batch))
 
         return replace(listener, record=record)
 
     def _report(self, name: str, batch: str) -> None:
+        runtime = self._runtimes.get(name)
+        if runtime is None:
+            return
         try:
-            report = report_batch(self._runtimes[name], batch)
+            report = report_batch(runtime, batch)
         except MonitorError as exc:
             self.log.warning("report_failed", deployment=name, batch=batch, error=str(exc))
             return
@@ -234,18 +295,15 @@ class Application:
         else:
             self.log.info("report_written", deployment=name, batch=batch, file=str(report.file))
 
-    def _runtime(self, config: Deployment) -> Runtime:
+    def _made(self, config: Deployment, settings: Settings) -> tuple[Runtime, Push]:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
-        schema, data = config.schema_value, self.settings.data_folder
-        project = self.settings.project
+        schema, data, project = config.schema_value, settings.data_folder, settings.project
         sources = SourceMaker(
-            config=config, schema=schema, project=project, data=self.settings.data, store=self.store, clock=now_utc
+            config=config, schema=schema, project=project, data=settings.data, store=self.store, clock=now_utc
         ).make()
-        self._pushes[config.name] = Push(
-            deployment=config.name, store=self.store, inboxes=sources.inboxes, log=self.log
-        )
+        push = Push(deployment=config.name, store=self.store, inboxes=sources.inboxes, log=self.log)
         worker, beside = (
-            ScoringWorker(timeout=config.model.timeout, schema=schema, trust=self.settings.trust) for _ in range(2)
+            ScoringWorker(timeout=config.model.timeout, schema=schema, trust=settings.trust) for _ in range(2)
         )
         scorer: Scorer = ColumnScorer(schema) if config.model.code is None else worker
 
@@ -262,7 +320,7 @@ class Application:
             return FileLabelSource(str(file.resolve()), config.labels, schema, project)
 
         def read_labelled(path: str) -> pa.Table:
-            validated = read_table(path if "://" in path else self.settings.path(path), schema, require_label=True)
+            validated = read_table(path if "://" in path else settings.path(path), schema, require_label=True)
             if validated.rejected.num_rows:
                 first = validated.rejected.drop_columns(["content"]).slice(0, 1).to_pylist()[0]
                 self.log.warning(
@@ -274,9 +332,9 @@ class Application:
                 )
             return validated.rows
 
-        return Runtime(
+        runtime = Runtime(
             config=config,
-            settings=self.settings,
+            settings=settings,
             schema=schema,
             store=self.store,
             batches=sources.batches,
@@ -294,7 +352,9 @@ class Application:
             clock=now_utc,
             log=self.log,
             leases=self._leases,
+            at_work=self._locks.setdefault(config.name, threading.Lock()),
         )
+        return runtime, push
 
 
 def open_application(config_folder: Path, *, names: Sequence[str] | None = None, log: Log | None = None) -> Application:
@@ -302,11 +362,17 @@ def open_application(config_folder: Path, *, names: Sequence[str] | None = None,
 
     Raises ConfigError, StoreError.
     """
-    settings = load_settings(config_folder)
-    deployments = load_deployments(config_folder)
-    for name in names or ():
-        if name not in deployments:
-            raise ConfigError(f"no deployment {name!r}; known are {', '.join(sorted(deployments)) or 'none'}")
-    chosen = {name: deployments[name] for name in names} if names else deployments
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
-    return Application(settings, chosen, SqlStore(settings.store_url), log or get_logger())
+
+    def read() -> Configuration:
+        settings, deployments = load_settings(config_folder), load_deployments(config_folder)
+        for name in names or ():
+            if name not in deployments:
+                raise ConfigError(f"no deployment {name!r}; known are {', '.join(sorted(deployments)) or 'none'}")
+        chosen = {name: deployments[name] for name in names} if names else deployments
+        return Configuration(settings=settings, deployments=chosen)
+
+    def open_store(settings: Settings) -> Store:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        return SqlStore(settings.store_url)
+
+    return Application(read, open_store, log or get_logger())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.config.deployment import ReportsConfig
 from monitor.config.reading import load_deployment, load_settings
@@ -39,6 +43,33 @@ def test_durations_carry_their_unit(text, span):
 def test_a_duration_without_unit_is_not_guessed(text):
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 2026-99-99", "[" * 2000, "a: !!int x", "a: !!timestamp x", "a: &a [*a]", "{[a]: 1}"]
+)
+def test_what_yaml_stumbles_over_is_an_error_that_names_the_file(tmp_path, text):
+    (tmp_path / "monitor.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"monitor\.yaml"):
+        load_settings(tmp_path)
+
+
+@given(st.data())
+def test_a_broken_file_is_an_error_that_names_it(data):
+    """A key or a piece of text goes, changes or comes in; what is not an error is a configuration."""
+    plain = yaml.safe_dump(deployment())
+    at = data.draw(st.integers(0, len(plain)))
+    gone = data.draw(st.integers(0, 3))
+    more = data.draw(
+        st.sampled_from(["", "\t", "{", "]", ": ", "\n- ", "!!int ", "*a", "2026-99-99", "\x07", "null", "1"])
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tiny.yaml"
+        file.write_text(plain[:at] + more + plain[at + gone :])
+        try:
+            assert load_deployment(file).name == "tiny"
+        except ConfigError as exc:
+            assert str(file) in str(exc)
 
 
 def test_a_deployment_becomes_values_of_the_domain(tmp_path):

@@ -38,8 +38,15 @@ class WakeUps:
         )
 
     def add(self, name: str, schedule: ScheduleConfig, job: Callable[[], None]) -> None:
-        """Wake `job` up now and then by `schedule`. Raises ConfigError for a cron line that cannot be read."""
-        self._scheduler.add_job(job, trigger_of(schedule), id=name, name=name, next_run_time=datetime.now(UTC))
+        """Wake `job` up now and then by `schedule`, instead of one that has this name.
+
+        Raises ConfigError for a cron line that cannot be read.
+        """
+        trigger, now = trigger_of(schedule), datetime.now(UTC)
+        self._scheduler.add_job(job, trigger, id=name, name=name, next_run_time=now, replace_existing=True)
+
+    def remove(self, name: str) -> None:
+        self._scheduler.remove_job(name)
 
     def at_once(self, name: str) -> None:
         """Bring the next wake-up of `name` forward to now."""

@@ -36,19 +36,23 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
         champion = rt.champion()
     if champion is None:
         raise LookupError(f"{rt.name}: no champion after training the first one")
-    manifest = champion.bundle.manifest
+    check_contract(rt, champion.bundle.manifest)
+    return champion
+
+
+def check_contract(rt: Runtime, manifest: Manifest) -> None:
+    """Raise ConfigError when the deployment, as configured now, is not the one that this version was trained for."""
     if bool(manifest.code) != (rt.config.model.code is not None):
         raise ConfigError(
-            f"{rt.name}: version {champion.version} is {manifest.code or 'served elsewhere'}, the configuration has "
+            f"{rt.name}: version {manifest.version} is {manifest.code or 'served elsewhere'}, the configuration has "
             f"{rt.config.model.code or 'scores from elsewhere'}; that is another deployment: give it a new name"
         )
     trained_under = manifest.schema_fingerprint
     if trained_under != rt.schema.fingerprint:
         raise ConfigError(
-            f"{rt.name}: the schema's features or label changed since version {champion.version} was trained "
+            f"{rt.name}: the schema's features or label changed since version {manifest.version} was trained "
             f"({trained_under} → {rt.schema.fingerprint}); a changed schema is a new deployment: give it a new name"
         )
-    return champion
 
 
 def deploy(

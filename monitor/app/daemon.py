@@ -9,16 +9,18 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from monitor.app.advance import Listener, advance
 from monitor.app.duty import Duty
 from monitor.app.leases import Leases
 from monitor.app.ports import Clock, Log
+from monitor.app.reload import Changes
 from monitor.app.runtime import Runtime
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.private import without_text
@@ -31,6 +33,7 @@ class Stopping(MonitorError):
 
 class WakeUps(Protocol):
     def add(self, name: str, schedule: ScheduleConfig, job: Callable[[], None]) -> None: ...
+    def remove(self, name: str) -> None: ...
     def at_once(self, name: str) -> None:
         """Bring the next wake-up forward to now."""
         ...
@@ -57,10 +60,19 @@ class Daemon:
         *,
         leases: Leases,
         drain: timedelta,
+        reload: Callable[[], object],
         clock: Clock,
         log: Log,
     ) -> None:
-        self._runtimes, self._wake_ups, self._drain, self._clock, self._log = runtimes, wake_ups, drain, clock, log
+        self._runtimes, self._wake_ups, self._drain, self._clock, self._log = (
+            dict(runtimes),
+            wake_ups,
+            drain,
+            clock,
+            log,
+        )
+        self._reload, self._listener = reload, Listener()
+        self._signals: SimpleQueue[int] = SimpleQueue()  # the one queue that a signal handler may put something into
         self._duty = Duty(leases, log)
         self._stop = threading.Event()
         self._busy: set[str] = set()
@@ -72,20 +84,20 @@ class Daemon:
         return self._stop.is_set()
 
     def run(self, listener: Listener, serve: Callable[[], AbstractContextManager[str]]) -> bool:
-        """Block until SIGTERM or SIGINT; `serve` opens the HTTP server and says where it listens.
+        """Block until SIGTERM or SIGINT, SIGHUP reloads; `serve` opens the HTTP server and says where it listens.
 
         False when a pass was still at work at the deadline: the process had better end without waiting for it.
         """
-        for name, runtime in self._runtimes.items():
-            self._wake_ups.add(name, runtime.config.schedule, partial(self.make_pass, name, listener))
-        earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        self._listener = listener
+        for name in self._runtimes:
+            self._wake_up(name)
+        earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
             with serve() as address:
                 self._wake_ups.start()
                 self._log.info("started", address=address, deployments=sorted(self._runtimes))
-                while not self._stop.wait(self._duty.beat.total_seconds()):
-                    for name in self._duty.take_over():
-                        self._wake_ups.at_once(name)
+                while not self.stopping:
+                    self._wait()
                 self._wake_ups.stop()
                 drained = self._wait_for_passes()
                 self._duty.end()
@@ -95,21 +107,32 @@ class Daemon:
         self._log.info("stopped", drained=drained)
         return drained
 
+    def change(self, runtimes: Mapping[str, Runtime], changes: Changes) -> None:
+        """Work with these runtimes from the next passes on; a pass that is being made ends as it began."""
+        for name in (*changes.added, *changes.changed):
+            self.health.setdefault(name, Health())
+            self._runtimes[name] = runtimes[name]
+            self._wake_up(name)
+        for name in changes.removed:
+            self._wake_ups.remove(name)
+            self._duty.leave(name)
+            del self._runtimes[name], self.health[name]
+
     def make_pass(self, name: str, listener: Listener) -> None:
         """One pass over a deployment. Errors of the world and of user code are logged, remembered, and end the pass."""
-        if self.stopping:
+        runtime, before = self._runtimes.get(name), self.health.get(name)
+        if self.stopping or runtime is None or before is None:  # it was removed meanwhile
             return
         with self._idle:
             self._busy.add(name)
-        runtime, before = self._runtimes[name], self.health[name]
         now = self._clock()
-        self.health[name] = replace(before, at_work_since=now)
+        self._seen(name, replace(before, at_work_since=now))
         try:
             if not self._duty.has(name):
                 return
             with runtime.working():
                 advance(runtime, self._stoppable(listener))
-            self.health[name] = Health(last_pass=now, last_success=now)
+            self._seen(name, Health(last_pass=now, last_success=now))
             if before.error:
                 self._log.info("pass_recovered", deployment=name)
         except Stopping:
@@ -123,13 +146,18 @@ class Daemon:
             self._log.error("pass_crashed", deployment=name, error=repr(shown), exc_info=shown)
             self._failed(runtime, repr(shown), before, now)
         finally:
-            self.health[name] = replace(self.health[name], at_work_since=None)
+            self._seen(name, replace(self.health.get(name, before), at_work_since=None))
             with self._idle:
                 self._busy.discard(name)
                 self._idle.notify_all()
 
+    def _seen(self, name: str, health: Health) -> None:
+        """Nothing is known of a deployment that was removed while a pass over it was made."""
+        if name in self._runtimes:
+            self.health[name] = health
+
     def _failed(self, runtime: Runtime, error: str, before: Health, now: datetime) -> None:
-        self.health[runtime.name] = replace(before, last_pass=now, error=error)
+        self._seen(runtime.name, replace(before, last_pass=now, error=error))
         self._log.error("pass_failed", deployment=runtime.name, error=error)
         if error == before.error:
             return  # said already: the journal is for changes
@@ -147,11 +175,25 @@ class Daemon:
 
         return replace(listener, stop=self._stop.is_set, progress=progress)
 
+    def _wake_up(self, name: str) -> None:
+        self._wake_ups.add(name, self._runtimes[name].config.schedule, partial(self.make_pass, name, self._listener))
+
+    def _wait(self) -> None:
+        """For a signal, and no longer than until it is time to ask whether there is something to take over."""
+        with suppress(Empty):
+            if self._signals.get(timeout=self._duty.beat.total_seconds()) == signal.SIGHUP:
+                self._reload()
+        if not self.stopping:
+            for name in self._duty.take_over():
+                self._wake_ups.at_once(name)
+
     def _on_signal(self, number: int, _frame: object) -> None:
-        if self.stopping:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self._stop.set()
+        if number != signal.SIGHUP:
+            if self.stopping:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self._stop.set()
+        self._signals.put(number)
 
     def _wait_for_passes(self) -> bool:
         with self._idle:

@@ -52,14 +52,26 @@ class Duty:
             self._log.warning("store_unreachable", error=str(exc))
             return []
 
+    def leave(self, name: str) -> None:
+        """Neither have the duty for this deployment nor stand by for it any more."""
+        with self._lock:
+            self._mine.discard(name)
+            self._standing_by.pop(name, None)
+            self._release(name)
+
     def end(self) -> None:
         """Let the others have it at once."""
         for name in self._mine:
-            try:
-                self._leases.release(_lease(name))
-            except StoreError as exc:
-                self._log.warning("store_unreachable", error=str(exc))
+            if not self._release(name):
                 return
+
+    def _release(self, name: str) -> bool:
+        try:
+            self._leases.release(_lease(name))
+        except StoreError as exc:
+            self._log.warning("store_unreachable", error=str(exc))
+            return False
+        return True
 
 
 def _lease(name: str) -> str:

@@ -88,6 +88,7 @@ class Runtime:
     clock: Clock
     log: Log
     leases: Leases
+    at_work: threading.Lock  # a lease is the process', not the thread's
     collected: CollectedData = field(init=False)
     book: LabelBook = field(init=False)
     unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
@@ -97,7 +98,6 @@ class Runtime:
     expired: datetime | None = None  # when old files were last looked for
     _generation: bytes = b""
     _champion: Champion | None = None
-    _at_work: threading.Lock = field(default_factory=threading.Lock)  # a lease is the process', not the thread's
 
     @property
     def name(self) -> str:
@@ -126,7 +126,7 @@ class Runtime:
     def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:
         """Hold the deployment's lease; raises BusyError naming the process that still has it after `patience`."""
         deadline = time.monotonic() + patience.total_seconds()
-        if not self._at_work.acquire(timeout=patience.total_seconds()):
+        if not self.at_work.acquire(timeout=patience.total_seconds()):
             raise BusyError(f"{self.name}: this process is at work on the deployment")
         try:
             while (other := self.leases.take(self._lease)) is not None:
@@ -139,7 +139,13 @@ class Runtime:
             finally:
                 self.leases.release(self._lease)
         finally:
-            self._at_work.release()
+            self.at_work.release()
+
+    def retire(self) -> None:
+        """End the processes that score, once what is at work is done: another runtime has taken this one's place."""
+        with self.at_work:
+            self.scorer.close()
+            self.beside.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

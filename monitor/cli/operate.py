@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,11 @@ _NOT_PROMOTED = 5
 
 
 def run(session: Session, names: NamesOrAll = None) -> None:
-    """Watch deployments on their schedules until SIGTERM or Ctrl-C; serve metrics and health pages."""
+    """Watch deployments on their schedules until SIGTERM or Ctrl-C; serve metrics and health pages.
+
+    SIGHUP reads the configuration again.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: by default it ends the process
     with session.application(names, talkative=True) as app:
         from monitor.web.serve import serve
 

@@ -46,12 +46,14 @@ def load_deployments(folder: Path) -> dict[str, Deployment]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{file}: cannot be read: {exc}") from exc
-    except yaml.YAMLError as exc:
+    try:
+        plain = yaml.safe_load(text)
+    except Exception as exc:  # it lets through what its parts raise: for a day that does not exist, for deep nesting
         raise ConfigError(f"{file}: not YAML: {exc}") from exc
     if not isinstance(plain, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(plain).__name__}")

@@ -137,6 +137,15 @@ class MoveAnswer(BaseModel):
     reason: str
 
 
+class ReloadAnswer(BaseModel):
+    """Names of deployments."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    unchanged: list[str]
+
+
 class AttemptAnswer(_Open):
     """What came of an attempt; `outcome` is `running` while it is not decided."""
 

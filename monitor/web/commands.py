@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from monitor.app.versions import plain_move
 from monitor.domain.verdict import Channel
 from monitor.domain.version import Alias
-from monitor.web.answers import Answer, AttemptAnswer, ClosedAlarm, MoveAnswer
+from monitor.web.answers import Answer, AttemptAnswer, ClosedAlarm, MoveAnswer, ReloadAnswer
 from monitor.web.routing import App, Name, router
 from monitor.web.tokens import Role
 
@@ -44,6 +44,12 @@ class Promote(_Command):
 
 class Rollback(_Command):
     reason: Reason = "by hand"
+
+
+@operate.post("/reload", response_model=ReloadAnswer)
+def reload(app: App) -> Answer:
+    """Read the configuration again. 409 says what is wrong with it; then the old one stays, whole."""
+    return Answer(app.reload().to_dict())
 
 
 @operate.post("/deployments/{name}/acknowledge", response_model=list[ClosedAlarm])

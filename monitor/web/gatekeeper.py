@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import math
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -35,11 +36,14 @@ _SAFE_HEADERS = {
 
 
 class Gatekeeper:
-    """ASGI middleware. Without tokens only programs of this machine may call, and no web page on their behalf."""
+    """ASGI middleware. Without tokens only programs of this machine may call, and no web page on their behalf.
 
-    def __init__(self, app: ASGIApp, config: HttpConfig, log: Log) -> None:
+    `config` is asked at each request: a token that is taken away opens nothing from then on.
+    """
+
+    def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig], log: Log) -> None:
         self._app, self._config, self._log = app, config, log
-        self._limit = RateLimit(config.requests_per_minute, time.monotonic)
+        self._limit = RateLimit(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,43 +58,42 @@ class Gatekeeper:
         if scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send_safely)
             return
-        headers, host = Headers(scope=scope), (scope.get("client") or ("",))[0]
-        caller = self._caller(headers, scope["method"])
-        refused = self._refused(caller, host, headers, scope["method"])
+        headers, host, config = Headers(scope=scope), (scope.get("client") or ("",))[0], self._config()
+        most = config.max_body if scope["method"] == "PUT" else _COMMAND_BYTES
+        caller = _caller(config, headers, scope["method"])
+        refused = self._refused(config, caller, host, length=headers.get("content-length", "0"), most=most)
         if refused is None:
             scope[CALLER] = caller
-            body = _Body(receive, most=self._most(scope["method"]), seconds=self._config.timeout.total_seconds())
+            body = _Body(receive, most=most, seconds=config.timeout.total_seconds())
             await self._app(scope, body, send_safely)
             return
         status, detail, more = refused
         self._log.warning("request_refused", path=scope["path"], client=host, status=int(status), reason=detail)
         await problem(status, detail, headers=more)(scope, receive, send_safely)
 
-    def _caller(self, headers: Headers, method: str) -> Caller | None:
-        if self._config.tokens:
-            return who_calls(headers.get("authorization", ""), self._config.tokens)
-        changes = method not in ("GET", "HEAD")
-        from_a_page = changes and "origin" in headers
-        return _LOCAL if _is_local(headers.get("host", "")) and not from_a_page else None
-
     def _refused(
-        self, caller: Caller | None, host: str, headers: Headers, method: str
+        self, config: HttpConfig, caller: Caller | None, host: str, *, length: str, most: int
     ) -> tuple[HTTPStatus, str, dict[str, str]] | None:
-        wait = self._limit.wait_seconds(caller.name if caller and self._config.tokens else f"address {host}")
+        who = caller.name if caller and config.tokens else f"address {host}"
+        wait = self._limit.wait_seconds(who, config.requests_per_minute)
         if wait > 0:
             after = {"Retry-After": str(math.ceil(wait))}
             return HTTPStatus.TOO_MANY_REQUESTS, "too many requests", after
-        if caller is None and self._config.tokens:
+        if caller is None and config.tokens:
             return HTTPStatus.UNAUTHORIZED, "a bearer token is needed", {"WWW-Authenticate": "Bearer"}
         if caller is None:
             return HTTPStatus.FORBIDDEN, "without `http.tokens` only programs of this machine may call", {}
-        length, most = headers.get("content-length", "0"), self._most(method)
         if length.isdecimal() and int(length) > most:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {most:,} bytes", {}
         return None
 
-    def _most(self, method: str) -> int:
-        return self._config.max_body if method == "PUT" else _COMMAND_BYTES
+
+def _caller(config: HttpConfig, headers: Headers, method: str) -> Caller | None:
+    if config.tokens:
+        return who_calls(headers.get("authorization", ""), config.tokens)
+    changes = method not in ("GET", "HEAD")
+    from_a_page = changes and "origin" in headers
+    return _LOCAL if _is_local(headers.get("host", "")) and not from_a_page else None
 
 
 class _Body:

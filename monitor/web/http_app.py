@@ -29,8 +29,10 @@ Readiness = Callable[[], str | None]  # None when ready, else what is missing
 _OPENAPI = f"{PREFIX}/openapi.json"
 
 
-def create_http_app(registry: CollectorRegistry, not_ready: Readiness, config: HttpConfig, log: Log) -> FastAPI:
-    """Metrics and health. `not_ready` is asked at each request and must not raise."""
+def create_http_app(
+    registry: CollectorRegistry, not_ready: Readiness, config: Callable[[], HttpConfig], log: Log
+) -> FastAPI:
+    """Metrics and health. `not_ready` and `config` are asked at each request and must not raise."""
     web = FastAPI(title="Driftloop monitor", version="1", docs_url=None, redoc_url=None, openapi_url=None)
     problems.install(web, log)
     web.add_middleware(Gatekeeper, config=config, log=log)

@@ -36,7 +36,7 @@ Batch = Annotated[str, Path(description="Id of a batch, as the list has it.", pa
 def list_deployments(app: App) -> Answer:
     """All deployments, each as it stands."""
     now = datetime.now(UTC)
-    return Answer([deployment_status(app.store, one, now).to_dict() for one in app.deployments.values()])
+    return Answer([deployment_status(app.store, one, now).to_dict() for one in list(app.deployments.values())])
 
 
 @read.get("/deployments/{name}", response_model=DeploymentAnswer)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from monitor.adapters.metrics.collector import StoreCollector, registry_of
+from monitor.adapters.metrics.configuration import ConfigCollector
 from monitor.app.daemon import Health
 from monitor.bootstrap import Application
 from monitor.errors import StoreError
@@ -29,9 +30,8 @@ def serve(app: Application) -> Iterator[str]:
             return str(exc)
         return None
 
-    registry = registry_of(StoreCollector(app.store, app.deployments, health_of))
-    http = app.settings.http
-    web = create_http_app(registry, not_ready, http, app.log)
+    registry = registry_of(StoreCollector(app.store, app.deployments, health_of), ConfigCollector(lambda: app.reloaded))
+    web = create_http_app(registry, not_ready, lambda: app.settings.http, app.log)
     add_api(web, app)
-    with HttpServer(web, http) as server:
+    with HttpServer(web, app.settings.http) as server:
         yield server.url

@@ -18,9 +18,11 @@ from prometheus_client.exposition import generate_latest
 from monitor.adapters.metrics.arrivals import usual_interval
 from monitor.adapters.metrics.catalogue import metric_names
 from monitor.adapters.metrics.collector import StoreCollector, registry_of
+from monitor.adapters.metrics.configuration import ConfigCollector
 from monitor.adapters.metrics.tally import Tally
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.daemon import Health
+from monitor.app.reload import Reloaded
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.performance_estimate import Assumption
 from monitor.domain.record import ClassShare
@@ -91,9 +93,10 @@ def everything(store: SqlStore) -> StoreCollector:
 
 
 def test_everything_that_is_documented_is_exported_and_nothing_else(store: SqlStore):
+    configuration = ConfigCollector(lambda: Reloaded(successful=True, last_success=stored.FIRST))
     exported = {
         re.sub("_(bucket|sum|count)$", "", s.name): set(s.labels) - {"le"}
-        for family in everything(store).collect()
+        for family in (*everything(store).collect(), *configuration.collect())
         for s in family.samples
     }
     assert exported == {name: set(labels) for name, (_, _, labels) in metric_names().items()}

@@ -253,7 +253,7 @@ def test_a_request_that_crashes_quotes_nothing(told: tuple[Application, list[str
     log, root = io.StringIO(), logging.getLogger()
     handlers = root.handlers[:]
     http = app.settings.http
-    web = create_http_app(CollectorRegistry(), lambda: None, http, configure("json", "debug", stream=log))
+    web = create_http_app(CollectorRegistry(), lambda: None, lambda: http, configure("json", "debug", stream=log))
     web.state.application = app
 
     @web.get("/crash")

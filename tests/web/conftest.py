@@ -43,7 +43,7 @@ def serving(project: Project, app: Application, **config: Any) -> Iterator[Api]:
     http = HttpConfig.model_validate(
         {"tokens": tokens, "requests_per_minute": 1_000_000, "bind": "127.0.0.1:0", **config}
     )
-    web = create_http_app(CollectorRegistry(), lambda: None, http, get_logger())
+    web = create_http_app(CollectorRegistry(), lambda: None, lambda: http, get_logger())
     add_api(web, app)
     with HttpServer(web, http) as server:
         yield Api(project, app, web, server.url)

@@ -217,13 +217,14 @@ def test_how_often_one_may_call(api: Api):
 
 def test_a_bucket_fills_at_its_rate():
     now = [0.0]
-    limit = RateLimit(60, lambda: now[0])
-    assert [limit.wait_seconds("a") for _ in range(60)] == [0.0] * 60
-    assert limit.wait_seconds("a") == pytest.approx(1.0)
+    limit = RateLimit(lambda: now[0])
+    assert [limit.wait_seconds("a", 60) for _ in range(60)] == [0.0] * 60
+    assert limit.wait_seconds("a", 60) == pytest.approx(1.0)
     now[0] = 1.5
-    assert limit.wait_seconds("a") == 0.0
-    assert limit.wait_seconds("a") == pytest.approx(0.5)
-    assert limit.wait_seconds("b") == 0.0
+    assert limit.wait_seconds("a", 60) == 0.0
+    assert limit.wait_seconds("a", 60) == pytest.approx(0.5)
+    assert limit.wait_seconds("a", 600) == pytest.approx(0.05), "the rate may change"
+    assert limit.wait_seconds("b", 60) == 0.0
 
 
 def test_without_tokens_only_this_machine_may_call(api: Api):

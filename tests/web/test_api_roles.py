@@ -26,6 +26,7 @@ NEEDS = {  # route → the role it needs; `operate` may do everything
     ("GET", f"{BASE}/{{name}}/journal"): "read",
     ("PUT", f"{BASE}/{{name}}/batches/{{id}}"): "ingest",
     ("PUT", f"{BASE}/{{name}}/labels/{{id}}"): "ingest",
+    ("POST", "/api/v1/reload"): "operate",
     ("POST", f"{BASE}/{{name}}/acknowledge"): "operate",
     ("POST", f"{BASE}/{{name}}/retrain"): "operate",
     ("POST", f"{BASE}/{{name}}/promote"): "operate",

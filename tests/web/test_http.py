@@ -27,7 +27,7 @@ PROTECTED = HttpConfig(bind="127.0.0.1:0", tokens=[{"name": "ops", "role": "read
 
 
 def page(registry: CollectorRegistry, config: HttpConfig = ANY_PORT, missing: Callable[[], str | None] = lambda: None):
-    return create_http_app(registry, missing, config, get_logger())
+    return create_http_app(registry, missing, lambda: config, get_logger())
 
 
 @pytest.fixture

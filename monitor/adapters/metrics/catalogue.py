@@ -8,6 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 UP = "1 when the store answered at this scrape, else 0 and nothing else is known."
 BUILD = "1 for the version that is running."
+CONFIGURATION = {
+    "monitor_config_last_reload_successful": "1 when the configuration on disk could be used the last time, else 0.",
+    "monitor_config_last_reload_success_timestamp_seconds": "When the configuration in use was read.",
+}
 
 Described = Mapping[str, tuple[str, tuple[str, ...]]]  # name without prefix → help, labels besides `deployment`
 
@@ -96,7 +100,11 @@ HISTOGRAMS: Described = {"stage_seconds": ("Time that batches spent in each stag
 
 def metric_names() -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """Exported name → (type, help, labels) of everything that the collector may yield."""
-    own = {"monitor_up": ("gauge", UP, ()), "monitor_build_info": ("gauge", BUILD, ("version",))}
+    own: dict[str, tuple[str, str, tuple[str, ...]]] = {
+        "monitor_up": ("gauge", UP, ()),
+        "monitor_build_info": ("gauge", BUILD, ("version",)),
+        **{name: ("gauge", text, ()) for name, text in CONFIGURATION.items()},
+    }
     kinds = (("gauge", GAUGES, ""), ("counter", COUNTERS, "_total"), ("histogram", HISTOGRAMS, ""))
     return own | {
         f"monitor_{name}{suffix}": (kind, text, ("deployment", *labels))

@@ -111,10 +111,11 @@ class StoreCollector(Collector):
                 scrape.add("batch_interval_seconds", interval.total_seconds() if interval else None, name)
 
 
-def registry_of(collector: StoreCollector) -> CollectorRegistry:
-    """A registry of its own with the collector and this process's memory, CPU time and open files."""
+def registry_of(*collectors: Collector) -> CollectorRegistry:
+    """A registry of its own with these and this process's memory, CPU time and open files."""
     registry = CollectorRegistry()
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     ProcessCollector(registry=registry)
     return registry
 

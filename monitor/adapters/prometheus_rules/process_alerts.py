@@ -38,6 +38,17 @@ def process_alerts(config: AlertsConfig) -> Iterator[Alert]:
             f"{{{{ $value }}}} restarts within {duration(_RESTARTS_WITHIN)}: it ends before it gets anything done."
         ),
     )
+    yield Alert(
+        name="ConfigReloadFailed",
+        expr=f"min by (job, instance) ({Series(config.job).select('config_last_reload_successful')}) == 0",
+        severity=Severity.WARNING,
+        hold=config.hold,
+        summary="The configuration cannot be read",
+        description=(
+            "The configuration of {{ $labels.instance }} was to be read again, and there is something wrong with it. "
+            "The daemon works with the old one; its next start would fail."
+        ),
+    )
 
 
 def stalled(deployment: Deployment, pause: timedelta, config: AlertsConfig) -> Alert:

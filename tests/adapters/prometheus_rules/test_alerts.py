@@ -34,6 +34,7 @@ def seen(series: str, title: str = "it fires at once, and on for as long as it i
 LABELS = {
     "MonitorDown": {"severity": "critical", "job": "monitor"},
     "MonitorStalled": {"severity": "critical"},
+    "ConfigReloadFailed": {"severity": "warning", "job": "monitor"},
     "BatchMissing": {"severity": "warning", "deployment": "prices"},
     "BadData": {"severity": "warning", "deployment": "prices"},
     "DataDrift": {"severity": "warning", "deployment": "prices", "channel": "inputs"},
@@ -132,6 +133,28 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
             series={process("process_start_time_seconds"): "0x7 120x7 240x7 360x7 480x7 600x100"},
             silent=("5m", "30m"),
             fires=("9m", "11m"),
+        ),
+    ),
+    "ConfigReloadFailed": (
+        Timeline(
+            title="a configuration that is broken, then mended",
+            series={process("monitor_config_last_reload_successful"): "1x8 0x40 1x40"},
+            silent=("2m", "4m", "14m"),
+            fires=("5m", "12m"),
+        ),
+        Timeline(
+            title="one of two daemons reads it, the other cannot",
+            series={
+                process("monitor_config_last_reload_successful"): "1x80",
+                process("monitor_config_last_reload_successful", instance="b"): "1x8 0x80",
+            },
+            silent=("2m",),
+            fires=("5m", "12m"),
+        ),
+        Timeline(
+            title="mended within a minute",
+            series={process("monitor_config_last_reload_successful"): "1x8 0x4 1x40"},
+            silent=("3m", "4m", "5m"),
         ),
     ),
     "BatchMissing": (
