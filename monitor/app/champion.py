@@ -132,12 +132,16 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
     """Make a known version the champion, by the operator's word. Its detector goes on where it was.
 
     One that a retrain has built and that waited for this is watched like any other promotion; other versions are not.
+    For the champion itself nothing changes, and the move that made it the champion is returned: a second entry in the
+    history would make a rollback go back to where it is.
     """
     manifest = rt.store.manifest(rt.name, version)
     if manifest is None:
         known = ", ".join(str(m.version) for m in rt.store.manifests(rt.name)) or "none"
         raise ConfigError(f"{rt.name}: no version {version}; known: {known}")
     rt.artefacts.verify(manifest)
+    if rt.store.alias(rt.name, Alias.CHAMPION) == version:
+        return rt.store.alias_history(rt.name, Alias.CHAMPION)[-1]
     new = not DetectorMemory.exists(rt.store, rt.name, version)
     waited = manifest.origin == "retrain" and rt.store.alias(rt.name, Alias.CANDIDATE) == version
     watch = watch_after(rt, version, Trigger.OPERATOR) if waited else None

@@ -106,7 +106,11 @@ def promote(session: Session, first: NameThen, second: Version = None, reason: R
     """Make a version the champion: its model, reference and detector take over together."""
     with session.application() as app:
         name, manifest = _version(app, first, second)
+        already = app.store.alias(name, Alias.CHAMPION) == manifest.version
         move = app.promote(name, manifest.version, reason)
+    if already and not session.json:
+        output.stdout().print(f"{name}: version {manifest.version} is the champion already; nothing was changed")
+        return
     _moved(session, name, move)
 
 

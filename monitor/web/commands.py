@@ -70,7 +70,7 @@ def retrain(app: App, name: Name, command: Annotated[Retrain, Body()]) -> Answer
 
 @operate.post("/deployments/{name}/promote", response_model=MoveAnswer)
 def promote(app: App, name: Name, command: Annotated[Promote, Body()]) -> Answer:
-    """Make a version the champion: model, reference and detector take over together."""
+    """Make a version the champion: model, reference and detector take over together. Nothing changes if it is."""
     version = command.version or app.store.alias(name, Alias.CANDIDATE)
     if version is None:
         raise HTTPException(404, f"{name}: there is no candidate to approve; name a version")

@@ -83,6 +83,23 @@ def test_an_unknown_version_lists_the_known_ones(monitor: Monitor, lived: Projec
     assert "no version '99'; known are 1, 2" in said.err
 
 
+def test_to_promote_the_champion_changes_nothing(monitor: Monitor, copy: Project):
+    before = monitor("-c", copy.config, "models", "show", champion_of(monitor, copy), "--json").json
+    version = before["version"]
+    said = monitor("-c", copy.config, "models", "promote", version, "--reason", "twice")
+    assert (said.code, said.out) == (0, f"tiny: version {version} is the champion already; nothing was changed\n")
+    again = monitor("-c", copy.config, "models", "promote", version, "--json").json
+    assert again == {"deployment": "tiny", **before["moves"][-1]}
+    assert monitor("-c", copy.config, "models", "show", version, "--json").json == before
+    back = monitor("-c", copy.config, "models", "rollback", "--json").json
+    assert (back["version"], back["previous"]) == (before["moves"][-1]["previous"], version), "not to itself"
+
+
+def champion_of(monitor: Monitor, project: Project) -> int:
+    versions = monitor("-c", project.config, "models", "list", "--json").json
+    return next(v["version"] for v in versions if "champion" in v["aliases"])
+
+
 def test_rollback_and_promote_move_the_champion_and_keep_the_reason(monitor: Monitor, copy: Project):
     config = copy.config
     last = len(monitor("-c", config, "models", "list", "--json").json)
