@@ -11,6 +11,7 @@ from monitor.app.ports import Log, Store, Validated
 from monitor.domain.batch import DeliveryKind
 from monitor.errors import ConfigError, DataError, MonitorError
 
+REFUSED = "push_refused"  # in the journal
 _FIRST_REASONS = 5  # of refused rows, told to the sender; the quarantine file has them all
 
 
@@ -65,8 +66,8 @@ class Push:
     def take(self, kind: DeliveryKind, name: str, suffix: str, content: bytes, *, now: datetime) -> Pushed:
         """Take it in once: the same content under the same id again changes nothing.
 
-        Raises DataError when it is unusable as a whole, and then keeps nothing; ConflictError when the id is taken;
-        ConfigError for labels of a deployment that has none.
+        Raises DataError when it is unusable as a whole, and then keeps only that it came; ConflictError when the id is
+        taken; ConfigError for labels of a deployment that has none.
         """
         inbox = self.inboxes.get(kind)
         if inbox is None:
@@ -77,7 +78,7 @@ class Push:
         try:
             validated = inbox.judge(name, suffix, content, now=now)
         except DataError as exc:
-            self.log.warning("push_refused", deployment=self.deployment, kind=kind.value, id=name, error=str(exc))
+            self._refused(kind, name, str(exc), now)
             raise
         if not inbox.put(name, suffix, content):
             raise ConflictError(f"{self.deployment}: {kind.value} {name!r} was pushed before with other content")
@@ -93,3 +94,12 @@ class Push:
             reasons=tuple(first.to_pylist()),
             notes=validated.notes,
         )
+
+    def _refused(self, kind: DeliveryKind, name: str, error: str, now: datetime) -> None:
+        """The sender is told, and so is whoever watches; one that sends the same again and again is told of once."""
+        self.log.warning("push_refused", deployment=self.deployment, kind=kind.value, id=name, error=error)
+        told = {"kind": kind.value, "id": name, "error": error}
+        before = self.store.events(self.deployment, event=REFUSED, last=1)
+        if not (before and told.items() <= before[0].items()):
+            with self.store.transaction() as tx:
+                tx.add_event(self.deployment, now, REFUSED, told)

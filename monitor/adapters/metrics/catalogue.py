@@ -78,6 +78,10 @@ _OPERATION: Described = {
     "last_attempt": ("1 for what came of the last attempt to retrain, else 0.", ("outcome",)),
     "waiting_deliveries": ("Files that are known and not yet worked off.", ("kind",)),
     "last_arrival_timestamp_seconds": ("When the newest file came, by its modification time.", ("kind",)),
+    "last_refused_push_timestamp_seconds": (
+        "When a push was last refused as a whole; the same again does not count.",
+        (),
+    ),
     "batch_interval_seconds": ("Longest usual time from one batch to the next, as configured or as learnt.", ()),
     "last_success_timestamp_seconds": ("When this process last worked through all that waited.", ()),
     "pass_started_timestamp_seconds": ("Since when this process is at work on the deployment; idle: no series.", ()),

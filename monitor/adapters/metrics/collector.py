@@ -21,6 +21,7 @@ from monitor.adapters.metrics.tally import CHAMPION_EVENTS, OUTCOMES, Tally
 from monitor.app.daemon import Health
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
+from monitor.app.push import REFUSED
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.policy import Decision
@@ -101,6 +102,8 @@ class StoreCollector(Collector):
         scrape.add("performance_held_out", manifest.metrics.get(metric), name, metric)
 
     def _deliveries(self, scrape: Scrape, name: str, deployment: Deployment, tally: Tally) -> None:
+        for refused in self._store.events(name, event=REFUSED, last=1):
+            scrape.add("last_refused_push_timestamp_seconds", samples.timestamp(refused["at"]), name)
         for kind in DeliveryKind:
             scrape.add("waiting_deliveries", self._store.count_waiting(name, kind), name, kind.value)
             arrivals = self._store.arrivals(name, kind, last=_ARRIVALS)
