@@ -139,8 +139,9 @@ class Store(Protocol):
     def release_lease(self, name: str, *, owner: str) -> None: ...
 
     # history
-    def records(self, deployment: str, *, last: int | None = None) -> list[dict[str, Any]]:
-        """In the order of processing; the last so many when asked."""
+    def records(self, deployment: str, *, last: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
+        """In the order of processing; the last so many when asked, of those before a batch. None are before an unknown
+        one."""
         ...
 
     def record(self, deployment: str, batch: str) -> dict[str, Any] | None: ...

@@ -129,6 +129,19 @@ class ClosedAlarm(BaseModel):
     columns: list[str]
 
 
+class DoubtAnswer(_Open):
+    """A window whose labels were doubted, as `monitor labels held --json`."""
+
+    batch: str
+    start: datetime
+    end: datetime
+    rows: int
+    skill: float | None
+    usual: float | None
+    standing: str
+    reason: str
+
+
 class MoveAnswer(BaseModel):
     alias: str
     version: int | None

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from monitor.app.versions import plain_move
 from monitor.domain.verdict import Channel
 from monitor.domain.version import Alias
-from monitor.web.answers import Answer, AttemptAnswer, ClosedAlarm, MoveAnswer, ReloadAnswer
+from monitor.web.answers import Answer, AttemptAnswer, ClosedAlarm, DoubtAnswer, MoveAnswer, ReloadAnswer
 from monitor.web.routing import App, Name, router
 from monitor.web.tokens import Role
 
@@ -20,6 +20,8 @@ operate = router(Role.OPERATE)
 
 _WAIT_SECONDS = 5  # an attempt that fails at once is told at once; a training run is not waited for
 Reason = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$", description="Why; kept in the journal.")]
+
+BatchId = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Command(BaseModel):
@@ -43,6 +45,11 @@ class Promote(_Command):
 
 
 class Rollback(_Command):
+    reason: Reason = "by hand"
+
+
+class Labels(_Command):
+    batches: Annotated[list[BatchId], Field(max_length=1000, description="All that are held when left out.")] = []
     reason: Reason = "by hand"
 
 
@@ -83,3 +90,15 @@ def promote(app: App, name: Name, command: Annotated[Promote, Body()]) -> Answer
 def rollback(app: App, name: Name, command: Annotated[Rollback, Body()]) -> Answer:
     """Go back to the champion before this one."""
     return Answer(plain_move(app.rollback(name, command.reason)))
+
+
+@operate.post("/deployments/{name}/held-labels/release", response_model=list[DoubtAnswer])
+def release_labels(app: App, name: Name, command: Annotated[Labels, Body()]) -> Answer:
+    """Say that held labels are right: they are judged and learnt from. Answers what has changed."""
+    return Answer([doubt.to_dict() for doubt in app.release_labels(name, command.batches, command.reason)])
+
+
+@operate.post("/deployments/{name}/held-labels/reject", response_model=list[DoubtAnswer])
+def reject_labels(app: App, name: Name, command: Annotated[Labels, Body()]) -> Answer:
+    """Say that labels are wrong, held or not: they are never learnt from. Answers what has changed."""
+    return Answer([doubt.to_dict() for doubt in app.reject_labels(name, command.batches, command.reason)])

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from starlette.exceptions import HTTPException
 
+from monitor.app.doubtful_labels import doubtful_labels
 from monitor.app.status import deployment_status
 from monitor.app.versions import plain_version, plain_versions
 from monitor.domain.batch import DeliveryKind, LedgerEntry
@@ -16,6 +17,7 @@ from monitor.web.answers import (
     BatchAnswer,
     DeliveryAnswer,
     DeploymentAnswer,
+    DoubtAnswer,
     EventAnswer,
     MeasureAnswer,
     VersionAnswer,
@@ -46,9 +48,18 @@ def show_deployment(app: App, name: Name) -> Answer:
 
 
 @read.get("/deployments/{name}/batches", response_model=list[BatchAnswer])
-def list_batches(app: App, name: Name, last: Last = 20) -> Answer:
+def list_batches(
+    app: App,
+    name: Name,
+    last: Last = 20,
+    before: Annotated[
+        str | None, Query(pattern=_PRINTABLE, max_length=500, description="Only those judged before this batch.")
+    ] = None,
+) -> Answer:
     """Judged batches with verdicts, decision and performance."""
-    return Answer(app.store.records(name, last=last))
+    if before is not None:
+        _record(app, name, before)
+    return Answer(app.store.records(name, last=last, before=before))
 
 
 @read.get("/deployments/{name}/measures/{batch:path}", response_model=list[MeasureAnswer])
@@ -68,6 +79,12 @@ def show_batch(app: App, name: Name, batch: Batch) -> Answer:
 def list_deliveries(app: App, name: Name, kind: Literal["batches", "labels"] = "batches", last: Last = 20) -> Answer:
     """What was delivered, by file or by push, and what became of it."""
     return Answer([_delivery(entry) for entry in app.store.entries(name, _KINDS[kind])[-last:]])
+
+
+@read.get("/deployments/{name}/held-labels", response_model=list[DoubtAnswer])
+def list_held_labels(app: App, name: Name) -> Answer:
+    """Windows whose labels are held, then those that were rejected or released."""
+    return Answer([doubt.to_dict() for doubt in doubtful_labels(app.store, name)])
 
 
 @read.get("/deployments/{name}/versions", response_model=list[VersionAnswer])

@@ -159,9 +159,11 @@ class FakeStore:
             if self._tables.leases.get(name, ("", None))[0] == owner:
                 del self._tables.leases[name]
 
-    def records(self, deployment: str, *, last: int | None = None) -> list[dict[str, Any]]:
-        found = [from_json(body) for (name, _), body in self._tables.records.items() if name == deployment]
-        return _newest(found, last)
+    def records(self, deployment: str, *, last: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
+        found = {batch: from_json(body) for (name, batch), body in self._tables.records.items() if name == deployment}
+        batches = list(found)
+        end = len(batches) if before is None else batches.index(before) if before in found else 0
+        return _newest([found[batch] for batch in batches[:end]], last)
 
     def record(self, deployment: str, batch: str) -> dict[str, Any] | None:
         body = self._tables.records.get((deployment, batch))

@@ -229,6 +229,9 @@ def test_replacing_a_record_keeps_its_place(store: Store):
     assert [(r["batch"], r["rows"]) for r in store.records("shop")] == [("a", 4), ("b", 2), ("c", 3)]
     assert [r["batch"] for r in store.records("shop", last=2)] == ["b", "c"]
     assert store.records("shop", last=0) == []
+    assert [r["batch"] for r in store.records("shop", last=1, before="c")] == ["b"]
+    assert [r["batch"] for r in store.records("shop", before="c")] == ["a", "b"]
+    assert store.records("shop", before="a") == store.records("shop", before="never") == []
     assert store.count_records("shop") == 3
     assert store.record("shop", "nothing") is None
     assert store.records("nobody") == []

@@ -17,9 +17,11 @@ import pytest
 
 from monitor.adapters.inbox import BatchesWithInbox
 from monitor.web.rate_limit import RateLimit
+from monitor.web.serve import serve
 from tests.web.conftest import Api, serving
 
 BASE = "/api/v1/deployments/tiny"
+FIRST_REASON = "first model, trained from training.parquet"
 PARQUET = "application/vnd.apache.parquet"
 
 
@@ -115,6 +117,11 @@ def test_what_is_wrong_with_the_data_is_told_to_the_sender(api: Api):
         assert missing.json()["file"] == "bad.csv"
         assert "missing column" in missing.json()["detail"]
         assert "colour" in missing.json()["detail"]
+        assert put(sender, "batches/bad", b"row_id,at,a,b\nx,2026-01-05T00:00:00Z,1,2\n", "text/csv").status_code == 422
+        (told,) = api.app.store.events("tiny", event="push_refused")
+        assert (told["kind"], told["id"], told["error"]) == ("batch", "bad", missing.json()["detail"])
+        with serve(api.app) as url:
+            assert 'monitor_last_refused_push_timestamp_seconds{deployment="tiny"}' in httpx.get(f"{url}/metrics").text
         binary = put(sender, "batches/bad", b"row_id,at\n\xff\xfe,1\n", "text/csv")
         assert (binary.status_code, binary.json()["file"], binary.json()["row"]) == (422, "bad.csv", 1)
         row = b"row_id,at,a,b,colour\nbad-1,2026-01-05T00:00:00Z,abc,2,red\nbad-2,2026-01-05T00:00:00Z,1,2,red\n"
@@ -155,8 +162,42 @@ def test_operating(api: Api):
         back = client.post(f"{BASE}/rollback", json={})
         assert (back.status_code, "no earlier champion" in back.json()["detail"]) == (409, True)
         moved = client.post(f"{BASE}/promote", json={"version": 1, "reason": "again"}).json()
-        assert (moved["alias"], moved["version"], moved["reason"]) == ("champion", 1, "again")
+        assert (moved["alias"], moved["version"], moved["reason"]) == ("champion", 1, FIRST_REASON), "it is"
         assert client.get(f"{BASE}/journal?event=promoted&last=1").json()[0]["reason"] == "again"
+
+
+def test_going_through_the_history_backwards(api: Api):
+    found: list[str] = []
+    with api.client("read") as reader:
+        everything = reader.get(f"{BASE}/batches", params={"last": 1000}).json()
+        page = reader.get(f"{BASE}/batches", params={"last": 1}).json()
+        while page:
+            found[:0] = [record["batch"] for record in page]
+            page = reader.get(f"{BASE}/batches", params={"last": 1, "before": found[0]}).json()
+        assert reader.get(f"{BASE}/batches", params={"before": "never"}).status_code == 404
+    assert found == [record["batch"] for record in everything]
+    assert len(found) > 1
+
+
+def test_labels_are_rejected_and_released(api: Api):
+    """Nothing is held here; what an operator may say of labels that nothing was found wrong with is enough to see."""
+    name = api.project.add_batch()
+    api.app.once()
+    api.project.add_batch()
+    api.app.once()
+    with api.client("operate") as operator:
+        assert operator.get(f"{BASE}/held-labels").json() == []
+        (rejected,) = operator.post(
+            f"{BASE}/held-labels/reject", json={"batches": [name], "reason": "of another shop"}
+        ).json()
+        assert (rejected["batch"], rejected["standing"], rejected["reason"]) == (name, "rejected", "of another shop")
+        assert operator.get(f"{BASE}/held-labels").json() == [rejected]
+        (released,) = operator.post(f"{BASE}/held-labels/release", json={"batches": [name]}).json()
+        assert (released["batch"], released["standing"]) == (name, "released")
+        again = operator.post(f"{BASE}/held-labels/release", json={"batches": [name]})
+        assert (again.status_code, again.json()["kind"]) == (409, "ConfigError")
+        assert "are not held" in again.json()["detail"]
+        assert operator.post(f"{BASE}/held-labels/release", json={}).json() == []
 
 
 def test_one_at_a_time(api: Api):

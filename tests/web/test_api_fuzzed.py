@@ -49,4 +49,4 @@ def test_no_request_leads_to_a_5xx_or_to_an_answer_that_is_not_documented(schema
             case.call_and_validate(headers=HEADERS, checks=checks(BY_STATE, *([WRONG] if known else [])))
 
         hold()
-    assert seen == 16
+    assert seen == 19

@@ -21,6 +21,7 @@ NEEDS = {  # route → the role it needs; `operate` may do everything
     ("GET", f"{BASE}/{{name}}/batches/{{batch:path}}"): "read",
     ("GET", f"{BASE}/{{name}}/measures/{{batch:path}}"): "read",
     ("GET", f"{BASE}/{{name}}/deliveries"): "read",
+    ("GET", f"{BASE}/{{name}}/held-labels"): "read",
     ("GET", f"{BASE}/{{name}}/versions"): "read",
     ("GET", f"{BASE}/{{name}}/versions/{{version}}"): "read",
     ("GET", f"{BASE}/{{name}}/journal"): "read",
@@ -31,6 +32,8 @@ NEEDS = {  # route → the role it needs; `operate` may do everything
     ("POST", f"{BASE}/{{name}}/retrain"): "operate",
     ("POST", f"{BASE}/{{name}}/promote"): "operate",
     ("POST", f"{BASE}/{{name}}/rollback"): "operate",
+    ("POST", f"{BASE}/{{name}}/held-labels/release"): "operate",
+    ("POST", f"{BASE}/{{name}}/held-labels/reject"): "operate",
     ("GET", "/-/healthy"): None,
     ("GET", "/-/ready"): None,
 }

@@ -135,8 +135,12 @@ class SqlStore:
 
     # history
 
-    def records(self, deployment: str, *, last: int | None = None) -> list[dict[str, Any]]:
-        rows = self._newest(records, select(records).where(records.c.deployment == deployment), last)
+    def records(self, deployment: str, *, last: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
+        wanted = select(records).where(records.c.deployment == deployment)
+        if before is not None:
+            place = select(records.c.id).where(records.c.deployment == deployment, records.c.batch == before)
+            wanted = wanted.where(records.c.id < place.scalar_subquery())
+        rows = self._newest(records, wanted, last)
         return [self._decoded(row.body) for row in rows]
 
     def record(self, deployment: str, batch: str) -> dict[str, Any] | None:
