@@ -163,7 +163,7 @@ def test_operating(api: Api):
         assert (back.status_code, "no earlier champion" in back.json()["detail"]) == (409, True)
         moved = client.post(f"{BASE}/promote", json={"version": 1, "reason": "again"}).json()
         assert (moved["alias"], moved["version"], moved["reason"]) == ("champion", 1, FIRST_REASON), "it is"
-        assert client.get(f"{BASE}/journal?event=promoted&last=1").json()[0]["reason"] == "again"
+        assert len(client.get(f"{BASE}/journal?event=promoted").json()) == 1, "nothing was written"
 
 
 def test_going_through_the_history_backwards(api: Api):
