@@ -21,8 +21,12 @@ _WORTH_THREADS_ROWS = 20_000  # below, handing columns to threads takes longer t
 def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:
     """Write durably; `facts` are plain JSON values. Raises StoreError naming the path."""
     described = table.replace_schema_metadata({_FACTS: json.dumps(dict(facts))})
+    # LZ4, and no search for repeated numbers: a quarter of the time of Zstandard with it, and hardly larger
+    repeating = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     try:
-        write_atomically(path, lambda file: pq.write_table(described, file, compression="zstd"))
+        write_atomically(
+            path, lambda file: pq.write_table(described, file, compression="lz4", use_dictionary=repeating)
+        )
     except pa.ArrowException as exc:
         raise StoreError(f"{path}: cannot be written: {exc}") from exc
 

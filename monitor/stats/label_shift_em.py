@@ -152,7 +152,7 @@ def maximise(ratio: Array, start: Array) -> Array:
     """
     q = start
     for _ in range(_ITERATIONS):
-        after: Array = q * (ratio / (ratio @ q)[:, None]).mean(axis=0)
+        after: Array = q * ((1.0 / (ratio @ q)) @ ratio)
         after /= after.sum()
         if np.abs(after - q).max() < _CLOSE:
             return after
