@@ -17,6 +17,7 @@ from monitor.errors import DataError
 from monitor.stats.pca import Pca
 
 Rows = npt.NDArray[np.float64]
+Cells = npt.NDArray[np.float32]
 
 _MAX_LEVELS = 20  # rarer levels are one more level together
 _LARGEST = 6.0  # scaled values are cut there, so that one cell cannot outweigh a batch
@@ -31,8 +32,10 @@ class ColumnCode(Protocol):
     @property
     def width(self) -> int: ...
 
-    def apply(self, values: Any, name: str) -> Rows:
-        """Shape (n, `width`), finite. Raises DataError naming the column when it cannot be read as its kind."""
+    def apply(self, values: Any, name: str) -> Cells:
+        """Shape (n, `width`), finite, each column in one piece of memory, so that those of a table are put together
+        and summed up fast. Raises DataError naming the column when it cannot be read as its kind.
+        """
         ...
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
@@ -60,7 +63,8 @@ class Scale:
         """Cut at ±6; NaN becomes 0."""
         with np.errstate(over="ignore"):
             scaled = np.clip((np.clip(values, -_FINITE, _FINITE) - self.middle) / self.unit, -_LARGEST, _LARGEST)
-        return np.nan_to_num(scaled, nan=0.0)
+        scaled[np.isnan(scaled)] = 0.0
+        return scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,9 @@ class NumberCode:
     def width(self) -> int:
         return 2
 
-    def apply(self, values: Any, name: str) -> Rows:
+    def apply(self, values: Any, name: str) -> Cells:
         numbers = cols.numbers(values, name)
-        return np.column_stack([self.scale.apply(numbers), np.isnan(numbers)])
+        return np.array([self.scale.apply(numbers), np.isnan(numbers)], dtype=np.float32).T
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         return {"kind": Kind.NUMERIC.value}, {"scales": np.array([[self.scale.middle, self.scale.unit]])}
@@ -106,14 +110,14 @@ class LevelCode:
     def width(self) -> int:
         return len(self.levels) + 2
 
-    def apply(self, values: Any, name: str) -> Rows:
+    def apply(self, values: Any, name: str) -> Cells:
         codes, levels = _levels(values, name, self.kind, private=self.private)
         column = {level: i for i, level in enumerate(self.levels)}
         others = len(self.levels)
         place = np.array([column.get(level, others) for level in levels] + [others + 1])  # code −1 takes the last place
-        block = np.zeros((codes.size, self.width))
-        block[np.arange(codes.size), place[codes]] = _LEVEL
-        return block
+        block = np.zeros((self.width, codes.size), dtype=np.float32)
+        block[place[codes], np.arange(codes.size)] = _LEVEL
+        return block.T
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         return {"kind": self.kind.value, "levels": list(self.levels), "private": self.private}, {}
@@ -142,9 +146,9 @@ class ArrayCode:
     def width(self) -> int:
         return len(self.scales) + 1
 
-    def apply(self, values: Any, name: str) -> Rows:
+    def apply(self, values: Any, name: str) -> Cells:
         cells = cols.matrix(values, name, self.kind)
-        block = np.zeros((cells.shape[0], self.width))
+        block = np.zeros((cells.shape[0], self.width), dtype=np.float32, order="F")
         block[:, -1] = np.isnan(cells).any(axis=1) | (cells.shape[1] == 0)
         if cells.size and self.scales:
             _same_length(cells, self.pca.center.size, name)

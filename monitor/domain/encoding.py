@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.domain import columns as cols
-from monitor.domain.column_codes import ColumnCode, Rows, code_from_plain, code_of
+from monitor.domain.column_codes import Cells, ColumnCode, Rows, code_from_plain, code_of
 from monitor.domain.packed import Arrays
 from monitor.domain.schema import Schema
 from monitor.errors import DataError
@@ -41,14 +41,16 @@ class Encoding:
         return np.repeat(np.arange(len(self.codes)), [code.width for code in self.codes])
 
     def apply(self, table: Any) -> Rows:
-        """Shape (n, d), finite. Raises DataError naming the column that is missing, unreadable or of another length."""
-        blocks: list[Rows] = []
+        """Shape (n, d), finite, to 32 bits. Raises DataError naming the column that is missing, unreadable or of another
+        length.
+        """
+        blocks: list[Cells] = []
         for name, code in zip(self.names, self.codes, strict=True):
             block = code.apply(cols.column(table, name), name)
             if blocks and block.shape[0] != blocks[0].shape[0]:
                 raise DataError(f"{block.shape[0]} rows, the columns before have {blocks[0].shape[0]}", column=name)
             blocks.append(block)
-        return np.concatenate(blocks, axis=1) if blocks else np.zeros((0, 0))
+        return np.concatenate(blocks, axis=1, dtype=np.float64) if blocks else np.zeros((0, 0))
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         """JSON values and arrays; `from_plain` is the inverse."""

@@ -82,7 +82,7 @@ class HeldOut:
 
         Raises DataError naming a column that is missing, cannot be read as its kind, or is of another length.
         """
-        return self.encoding.apply(rows).astype(np.float32).astype(np.float64)
+        return self.encoding.apply(rows)
 
     def losses(self) -> Rows:
         """Log loss or absolute error of each row, (n,)."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from monitor.domain.held_out import HeldOut
 from monitor.stats.estimation.calibrator import Calibrator, fit_calibrator
 from monitor.stats.estimation.confidence import Threshold
-from monitor.stats.estimation.covariate_shift import importance, moved, moved_p
+from monitor.stats.estimation.covariate_shift import Powers, importance, moved, moved_p
 from monitor.stats.estimation.error_model import ErrorModel
 from monitor.stats.estimation.expected import expected
 from monitor.stats.estimation.label_shift import Corrected, columns_fit
@@ -123,9 +123,10 @@ class ValuesAssumed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassEstimator:
-    """For a model that gives probabilities; `plain` is calibrated on the held-out rows as they are."""
+    """For a model that gives probabilities; `plain` is calibrated on the held-out rows as they are, `powers` are theirs."""
 
     held_out: HeldOut
+    powers: Powers
     label_shift: LabelShift
     calibration: str
     plain: Calibrator
@@ -139,7 +140,7 @@ class ClassEstimator:
         shares cannot be told).
         """
         plain = fit_calibrator(calibration, held_out.scores.astype(np.float64), held_out.target)
-        return cls(held_out, label_shift, calibration, plain, way)
+        return cls(held_out, Powers.of(held_out.features), label_shift, calibration, plain, way)
 
     def assume(
         self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
@@ -167,11 +168,11 @@ class ClassEstimator:
     ) -> tuple[Assumption, tuple[Calibrator, ...]]:
         if len(batch) == 0 or self.held_out.rows == 0:
             return Assumption.NO_SHIFT, (self.plain,)
-        features = self.held_out.features
-        z = moved(features, batch)
+        z = moved(self.powers, Powers.of(batch))
         shares_moved = shares is not None and shares.shift_p is not None and shares.shift_p < _MOVED
         if not shares_moved and moved_p(z) >= _MOVED:
             return Assumption.NO_SHIFT, (self.plain,)
+        features = self.held_out.features
         corrected = None if shares is None or shares.influence is None else self.corrected(shares)
         fit = 0.0 if shares is None or corrected is None else self._fit(features, batch, shares, corrected)
         if corrected is not None and shares_moved and fit >= _DOUBTFUL:
@@ -188,8 +189,8 @@ class ClassEstimator:
         ----------
         .. [1] Białek, Kuberski, Perrakis, Bifet (2024), arXiv 2401.08348.
         """
-        features = self.held_out.features
-        return self._weighted(importance(features, batch, moved(features, batch), rng))
+        z = moved(self.powers, Powers.of(batch))
+        return self._weighted(importance(self.held_out.features, batch, z, rng))
 
     def corrected(self, shares: Shares) -> Corrected:
         """With the class shares estimated, whose `influence` must be known."""
@@ -224,17 +225,19 @@ class ValueEstimator:
     """For regression: errors at given inputs and predictions are taken to be as large as on the held-out rows."""
 
     held_out: HeldOut
+    powers: Powers  # of its features
     model: ErrorModel
 
     @classmethod
     def of(cls, held_out: HeldOut) -> ValueEstimator:
         predicted = held_out.scores.astype(np.float64)
-        return cls(held_out, ErrorModel.fit(held_out.features, predicted, held_out.target))
+        features = held_out.features
+        return cls(held_out, Powers.of(features), ErrorModel.fit(features, predicted, held_out.target))
 
     def assume(
         self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
     ) -> ValuesAssumed:
-        still = len(batch) == 0 or moved_p(moved(self.held_out.features, batch)) >= _MOVED
+        still = len(batch) == 0 or moved_p(moved(self.powers, Powers.of(batch))) >= _MOVED
         assumption = Assumption.NO_SHIFT if still else Assumption.COVARIATE_SHIFT
         return ValuesAssumed(assumption, self.model, self.model.pieces(batch, scores))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -14,21 +16,42 @@ _MOST_ROWS = 10_000  # of a batch
 _MOST_COLUMNS = 50  # those that moved most: the others tell the two apart by chance
 _LARGEST = 20.0  # of a weight, so that no single row stands for all
 _FEWEST = 30  # rows in which a column must not be 0: counts of fewer are not normal
+_CONSTANT = 1e-12  # variance, relative to the mean square, that is only rounding
 
 
-def moved(held_out: Array, batch: Array) -> Array:
+@dataclass(frozen=True, slots=True, eq=False)
+class Powers:
+    """Of each column of some `rows`, then of its square, (2d,): mean, variance, and in how many rows it is not 0."""
+
+    rows: int
+    mean: Array
+    variance: Array
+    held: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, x: Array) -> Powers:
+        """`x` (n, d) of numbers on a common scale: see `domain.held_out`."""
+        each = np.full(len(x), 1.0 / max(len(x), 1))
+        powers = [each @ x]
+        square = x * x
+        powers.append(each @ square)
+        square *= square
+        powers.append(each @ square)
+        mean, mean_square = np.concatenate(powers[:2]), np.concatenate([powers[1], powers[2]])
+        variance = mean_square - mean * mean
+        variance[variance <= _CONSTANT * mean_square] = 0.0
+        return cls(len(x), mean, variance, np.tile(np.count_nonzero(x, axis=0), 2))
+
+
+def moved(held_out: Powers, batch: Powers) -> Array:
     """How many standard errors the mean of each column, then of its square, is away, (2d,); 0 where it cannot say.
 
-    `held_out` (n, d) and `batch` (m, d), n and m at least 1; see `domain.held_out`.
+    Both of at least one row.
     """
-    z = []
-    for power in (1, 2):
-        before, now = held_out**power, batch**power
-        variance = before.var(axis=0) / len(before) + now.var(axis=0) / len(now)
-        use = (np.count_nonzero(now, axis=0) + np.count_nonzero(before, axis=0) >= _FEWEST) & (variance > 0)
-        gap = now.mean(axis=0) - before.mean(axis=0)
-        z.append(np.where(use, gap / np.sqrt(np.where(use, variance, 1.0)), 0.0))
-    return np.concatenate(z)
+    variance = held_out.variance / held_out.rows + batch.variance / batch.rows
+    use = (held_out.held + batch.held >= _FEWEST) & (variance > 0)
+    z: Array = np.where(use, (batch.mean - held_out.mean) / np.sqrt(np.where(use, variance, 1.0)), 0.0)
+    return z
 
 
 def moved_p(z: Array) -> float:
