@@ -22,9 +22,10 @@ def to_features(rows: pa.Table, schema: Schema) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def _column(column: pa.Array, kind: Kind) -> pd.Series | pd.Categorical:
+def _column(column: pa.Array, kind: Kind) -> npt.NDArray[np.float64] | pd.Series | pd.Categorical:
     if kind is Kind.NUMERIC:
-        return pd.Series(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        values: npt.NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return values
     if kind is Kind.CATEGORICAL:
         return _category(column)
     if kind is Kind.BOOLEAN:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.domain import columns as cols
-from monitor.domain.column_codes import Cells, ColumnCode, Rows, code_from_plain, code_of
+from monitor.domain.column_codes import ColumnCode, Rows, code_from_plain, code_of
 from monitor.domain.packed import Arrays
 from monitor.domain.schema import Schema
 from monitor.errors import DataError
@@ -44,13 +44,16 @@ class Encoding:
         """Shape (n, d), finite, to 32 bits. Raises DataError naming the column that is missing, unreadable or of another
         length.
         """
-        blocks: list[Cells] = []
+        whole, at = np.zeros((0, 0)), 0
         for name, code in zip(self.names, self.codes, strict=True):
             block = code.apply(cols.column(table, name), name)
-            if blocks and block.shape[0] != blocks[0].shape[0]:
-                raise DataError(f"{block.shape[0]} rows, the columns before have {blocks[0].shape[0]}", column=name)
-            blocks.append(block)
-        return np.concatenate(blocks, axis=1, dtype=np.float64) if blocks else np.zeros((0, 0))
+            if at == 0:
+                whole = np.empty((block.shape[0], sum(code.width for code in self.codes)), order="F")
+            elif block.shape[0] != whole.shape[0]:
+                raise DataError(f"{block.shape[0]} rows, the columns before have {whole.shape[0]}", column=name)
+            whole[:, at : at + code.width] = block
+            at += code.width
+        return whole
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         """JSON values and arrays; `from_plain` is the inverse."""

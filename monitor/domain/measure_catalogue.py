@@ -9,7 +9,7 @@ import numpy as np
 from monitor.domain.private import WITHHELD, is_veiled
 from monitor.errors import ConfigError
 from monitor.stats.anderson_darling import anderson_darling
-from monitor.stats.bins import bin_counts, decile_edges
+from monitor.stats.bins import bin_counts
 from monitor.stats.categorical import CategoricalProfile, CategoricalReference
 from monitor.stats.chi2 import chi2, cramers_v
 from monitor.stats.cramer_von_mises import cramer_von_mises
@@ -42,8 +42,7 @@ def _of_deciles(measure: Callable[[Counts, Counts], Result]) -> OfNumeric:
     """On ten bins of equal share in the reference, fewer where values repeat."""
 
     def measured(ref: NumericReference, cur: NumericProfile) -> Result:
-        edges = decile_edges(ref.ecdf)
-        return measure(bin_counts(edges, ref.ecdf.upto, ref.n), bin_counts(edges, cur.upto, cur.n))
+        return measure(ref.in_deciles, bin_counts(ref.deciles, cur.upto, cur.n))
 
     return measured
 

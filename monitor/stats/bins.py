@@ -22,4 +22,4 @@ def decile_edges(ref: Ecdf, bins: int = BINS) -> npt.NDArray[np.int64]:
 
 def bin_counts(edges: npt.NDArray[np.int64], upto: Counts, n: int) -> Counts:
     """Values in (−inf, e_1], (e_1, e_2], …, (e_k, inf), from `upto` at the points and the number n of all values."""
-    return np.diff(upto[edges], prepend=0, append=n)
+    return np.diff(np.concatenate(([0], upto[edges], [n])))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from monitor.stats.merge_count import Counts, count_at
+
+Ranks = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 MAX_POINTS = 10_000  # a longer reference is kept at equal steps of probability: 1e-4
 
@@ -18,6 +20,8 @@ class Ecdf:
 
     Infinite values are points like any other (−inf first, +inf last). `complete` says that every distinct reference
     value is a point; otherwise whatever follows is exact at the points and known to within 1/MAX_POINTS between.
+    `mid_ranks`: u in [0, 1] of a value at each point (m), and of one in each gap (m + 1, the outer ones included). A
+    value outside the range of the reference has u = 0 or 1.
     """
 
     points: npt.NDArray[np.float64]
@@ -25,6 +29,10 @@ class Ecdf:
     upto: Counts
     n: int
     complete: bool
+    mid_ranks: Ranks = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mid_ranks", _mid_ranks(self.below, self.upto, self.n))
 
     @classmethod
     def of_sorted(cls, values: npt.NDArray[np.float64], max_points: int = MAX_POINTS) -> Ecdf:
@@ -45,16 +53,13 @@ class Ecdf:
     def has_infinities(self) -> bool:
         return self.points.size > 0 and not bool(np.isfinite(self.points[[0, -1]]).all())
 
-    def mid_ranks(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Mid-rank u in [0, 1] of a value at each point (m), and of one in each gap (m + 1, the outer ones included).
 
-        A value outside the range of the reference has u = 0 or 1.
-        """
-        at_point = (self.below + self.upto) / (2 * self.n)
-        in_gap = np.empty(self.points.size + 1)
-        in_gap[0], in_gap[-1] = 0.0, 1.0
-        in_gap[1:-1] = (self.upto[:-1] + self.below[1:]) / (2 * self.n)
-        return at_point, in_gap
+def _mid_ranks(below: Counts, upto: Counts, n: int) -> Ranks:
+    at_point = (below + upto) / (2 * n)
+    in_gap = np.empty(upto.size + 1)
+    in_gap[0], in_gap[-1] = 0.0, 1.0
+    in_gap[1:-1] = (upto[:-1] + below[1:]) / (2 * n)
+    return at_point, in_gap
 
 
 def mean_score(
@@ -65,5 +70,8 @@ def mean_score(
     By summation by parts, so that neither the counts per point nor those per gap are ever formed:
     Σ_i upto_i (at_i − gap_{i+1}) + below_i (gap_i − at_i) + n·gap_m.
     """
-    total = upto @ (at_point - in_gap[1:]) + below @ (in_gap[:-1] - at_point)
+    if below is upto:  # no value at any point
+        total = upto @ (in_gap[:-1] - in_gap[1:])
+    else:
+        total = upto @ (at_point - in_gap[1:]) + below @ (in_gap[:-1] - at_point)
     return float(total) / n + float(in_gap[-1])

@@ -23,10 +23,10 @@ def location(ref: Ecdf, below: Counts, upto: Counts, n: int) -> Result:
     """
     if ref.n == 0 or n == 0:
         return UNMEASURED
-    a = mean_score(*ref.mid_ranks(), below, upto, n) - 0.5
+    a = mean_score(*ref.mid_ranks, below, upto, n) - 0.5
     total = ref.n + n
     tied = ((ref.upto - ref.below) + (upto - below)).astype(np.float64)
-    ties = float((tied**3 - tied).sum())
+    ties = float((tied * tied * tied - tied).sum())
     variance = (total + 1 - ties / max(total * (total - 1), 1)) / (12.0 * ref.n * n)
     return Result(a, two_sided_p_value(a, variance), a)
 
@@ -40,7 +40,7 @@ def spread(ref: Ecdf, below: Counts, upto: Counts, n: int) -> Result:
     """
     if ref.n == 0 or n == 0:
         return UNMEASURED
-    at_point, in_gap = (np.abs(2 * u - 1) for u in ref.mid_ranks())
+    at_point, in_gap = (np.abs(2 * u - 1) for u in ref.mid_ranks)
     weights = ref.upto - ref.below
     kept = float(weights.sum())  # fewer than n when the reference is not complete
     centre = float(weights @ at_point) / kept

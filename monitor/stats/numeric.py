@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from monitor.stats.bins import bin_counts, decile_edges
 from monitor.stats.ecdf import Ecdf
 from monitor.stats.merge_count import Counts
 from monitor.stats.moments import Moments
@@ -20,7 +21,8 @@ Values = npt.NDArray[np.float64]
 class NumericReference:
     """`ecdf` of all values that are not missing, infinities included; `finite` are the moments of the finite ones.
 
-    `index` is made from the points of `ecdf`, to count other values between them.
+    Made from `ecdf`: `index`, to count other values between its points, and `deciles`, the edges of bins, with how many
+    values are `in_deciles`.
     """
 
     ecdf: Ecdf
@@ -29,9 +31,14 @@ class NumericReference:
     positive_infinities: int
     finite: Moments
     index: PointIndex = field(init=False, repr=False, compare=False)
+    deciles: Counts = field(init=False, repr=False, compare=False)
+    in_deciles: Counts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        edges = decile_edges(self.ecdf)
         object.__setattr__(self, "index", PointIndex.of(self.ecdf.points))
+        object.__setattr__(self, "deciles", edges)
+        object.__setattr__(self, "in_deciles", bin_counts(edges, self.ecdf.upto, self.n))
 
     @classmethod
     def of(cls, values: Values) -> NumericReference:

@@ -29,7 +29,7 @@ class PointIndex:
     """
 
     points: Values  # (m,) and then +inf as often as a halving may look beyond the last
-    start: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int32]  # there are many cells
     crowded: npt.NDArray[np.bool_]
     low: float
     scale: float
@@ -43,7 +43,7 @@ class PointIndex:
         low, scale = _range(points, cells)
         of_points = _cell(points, low, scale, cells)
         held = np.bincount(of_points, minlength=cells)
-        start = np.concatenate(([0], np.cumsum(held[:-1])))
+        start = np.concatenate(([0], np.cumsum(held[:-1]))).astype(np.int32)
         steps = next((k for k in _STEPS if _share(held, k) <= (_CROWDED if k < _STEPS[-1] else _TOO_CROWDED)), 0)
         crowded = held >= 2**steps
         padded = np.concatenate((points, np.full(2**steps, np.inf)))
@@ -69,7 +69,7 @@ class PointIndex:
     def _first_not_below(self, block: Values) -> npt.NDArray[np.int64]:
         """Per value the place of the first point ≥ it; m (or a place in the padding) when there is none."""
         cell = _cell(block, self.low, self.scale, self.start.size)
-        place = self.start.take(cell, mode="clip")
+        place = self.start.take(cell, mode="clip").astype(np.int64)
         for exponent in range(self.steps - 1, -1, -1):
             half = 2**exponent
             below = self.points.take(place + (half - 1), mode="clip") < block

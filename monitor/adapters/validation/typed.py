@@ -131,6 +131,9 @@ def _parsed_numbers(raw: pl.Series) -> Typed:
 
 def _finite(raw: pl.Series) -> Typed:
     values = raw.to_numpy()  # nulls as NaN
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.add.reduce(values)):  # a sum with NaN or infinity is neither
+            return Typed(raw.to_arrow())
     return Typed(
         pa.array(values, from_pandas=True),  # NaN as null
         _if_any(RowReason.NOT_FINITE, np.isinf(values), _quoting(raw, "is infinite")),

@@ -101,7 +101,7 @@ def _numeric(name: str, ref: NumericReference) -> _Column:
         return _nothing(name, "present")
     if ecdf.points.size == 1:
         return _constant(name)
-    at_point, in_gap = ecdf.mid_ranks()
+    at_point, in_gap = ecdf.mid_ranks
     weight = (ecdf.upto - ecdf.below).astype(np.float64)
     weight /= weight.sum()
     scores = ((at_point, in_gap), (np.abs(2 * at_point - 1), np.abs(2 * in_gap - 1)))
