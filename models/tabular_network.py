@@ -155,8 +155,9 @@ class TabularNetwork(nn.Module):
 
 
 def _numbers(frame: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Numbers and the elements of vectors, side by side."""
-    blocks = [np.stack(frame[c].to_numpy()).reshape(len(frame), -1) for c in columns]
+    """Numbers and the elements of vectors, side by side. Vectors are objects, one array per row."""
+    values = [frame[c].to_numpy() for c in columns]
+    blocks = [np.stack(v) if v.dtype == object else v[:, None] for v in values]
     return np.hstack([np.zeros((len(frame), 0)), *blocks])
 
 

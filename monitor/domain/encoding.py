@@ -41,8 +41,9 @@ class Encoding:
         return np.repeat(np.arange(len(self.codes)), [code.width for code in self.codes])
 
     def apply(self, table: Any) -> Rows:
-        """Shape (n, d), finite, to 32 bits. Raises DataError naming the column that is missing, unreadable or of another
-        length.
+        """Shape (n, d), finite, to 32 bits.
+
+        Raises DataError naming the column that is missing, unreadable or of another length.
         """
         whole, at = np.zeros((0, 0)), 0
         for name, code in zip(self.names, self.codes, strict=True):

@@ -123,7 +123,7 @@ class ValuesAssumed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassEstimator:
-    """For a model that gives probabilities; `plain` is calibrated on the held-out rows as they are, `powers` are theirs."""
+    """For a model that gives probabilities; `powers` are of the held-out rows, and `plain` is calibrated on them."""
 
     held_out: HeldOut
     powers: Powers
