@@ -431,8 +431,13 @@ def test_batches_whose_labels_should_have_come_are_counted(store: SqlStore):
     assert value(collector, "monitor_labels_overdue_batches") == 3
     stored.put(store, stored.record(1, performance=stored.matured(0.8)))
     assert value(collector, "monitor_labels_overdue_batches") == 1  # of day 2; earlier ones are given up
-    known_otherwise = collector_of(store, labels={"path": "labels/*.parquet", "available_at": "known"})
-    assert value(known_otherwise, "monitor_labels_overdue_batches") is None
+    learnt = collector_of(store, labels={"path": "labels/*.parquet", "available_at": "known"})
+    assert value(learnt, "monitor_labels_overdue_batches") is None, "nothing says when they come"
+    stored.put_arrivals(store, batches=20)
+    assert value(learnt, "monitor_labels_settled_batches") == 1
+    assert value(learnt, "monitor_labels_overdue_batches") == 2  # of days 2 and 3; those of day 4 may come with day 6
+    stored.put(store, stored.record(3, performance=stored.matured(0.8)))
+    assert value(learnt, "monitor_labels_overdue_batches") == 0
     assert value(collector_of(store, labels=None, retrain={"mode": "off"}), "monitor_labels_overdue_batches") is None
 
 

@@ -92,3 +92,11 @@ def test_storage_keeps_it():
     again = Arrivals.from_dict(json.loads(json.dumps(found.to_dict())))
     assert again.following == found.following
     assert again.curve.shares == pytest.approx(found.curve.shares, abs=1e-5)
+
+
+def test_labels_that_stop_are_still_due_when_they_were():
+    found = Arrivals()
+    for t in range(90):
+        there = {f"b{k}": ROWS if k <= min(t - 2, 30) else 0 for k in range(t + 1)}
+        found = found.observe([f"b{k}" for k in range(t + 1)], there, ROWS)
+        assert t < 30 or found.curve.settled == 2

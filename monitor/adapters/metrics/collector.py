@@ -86,8 +86,10 @@ class StoreCollector(Collector):
         if tally.matured is not None:
             samples.performance(scrape, name, metric, tally.matured)
         if deployment.labels is not None:
-            samples.labels(scrape, name, LabelMemory.load(self._store, name))
-            scrape.add("labels_overdue_batches", tally.overdue(deployment.labels), name)
+            memory = LabelMemory.load(self._store, name)
+            samples.labels(scrape, name, memory)
+            overdue = tally.overdue(deployment.labels, memory.arrivals.curve.settled)
+            scrape.add("labels_overdue_batches", overdue, name)
 
     def _model(self, scrape: Scrape, name: str, metric: str) -> None:
         waits = self._store.alias(name, Alias.CANDIDATE) is not None

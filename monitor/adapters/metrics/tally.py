@@ -118,21 +118,24 @@ class Tally:
         for channel in Channel:
             self._count_alarms(channel, [r["verdicts"][channel.value] for r in records if was_judged(r, channel)])
 
-    def overdue(self, labels: LabelsConfig) -> int | None:
+    def overdue(self, labels: LabelsConfig, settled: int | None) -> int | None:
         """Scored batches after `matured` without enough labels, though `labels.delay` after them is over.
 
-        Event time: what counts as now is the end of the newest window. None when nothing says when labels come.
+        Event time: what counts as now is the end of the newest window. With `labels.available_at` it is learnt when
+        labels come: they are due once more than `settled` scored batches have come after them. None as long as nothing
+        says it.
         """
-        if labels.available_at is not None or not self.window_ends:
+        if not self.window_ends:
             return None
-        due = max(self.window_ends) - labels.delay
-        late = [
-            record
-            for record in self._unlabelled
-            if record["model_version"] is not None
-            and record["performance"]["labels_coverage"] < labels.matured_at
-            and datetime.fromisoformat(record["window_end"]) < due
-        ]
+        scored = [record for record in self._unlabelled if record["model_version"] is not None]
+        if labels.available_at is None:
+            due = max(self.window_ends) - labels.delay
+            old = [record for record in scored if datetime.fromisoformat(record["window_end"]) < due]
+        elif settled is None:
+            return None
+        else:
+            old = scored[: max(len(scored) - 1 - settled, 0)]
+        late = [record for record in old if record["performance"]["labels_coverage"] < labels.matured_at]
         return len(late)
 
     def _count_alarms(self, channel: Channel, verdicts: Sequence[Mapping[str, Any]]) -> None:

@@ -36,15 +36,16 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
             "They are held, and nothing is learnt from them, until somebody says whether they are right."
         ),
     )
-    if deployment.labels.available_at is None:
-        yield Alert(
-            name="LabelsLate",
-            expr=f"{series.highest('labels_overdue_batches')} >= {_OVERDUE_BATCHES}",
-            severity=Severity.WARNING,
-            hold=config.hold,
-            summary=f"{deployment.name}: labels have not come",
-            description=(
-                f"{{{{ $value }}}} scored batches are without enough labels, {duration(deployment.labels.delay)} after "
-                "their windows and more. Performance is not known, and nothing can be retrained on them."
-            ),
-        )
+    learnt = deployment.labels.available_at is not None
+    due = "longer than labels usually take" if learnt else f"{duration(deployment.labels.delay)} after their windows"
+    yield Alert(
+        name="LabelsLate",
+        expr=f"{series.highest('labels_overdue_batches')} >= {_OVERDUE_BATCHES}",
+        severity=Severity.WARNING,
+        hold=config.hold,
+        summary=f"{deployment.name}: labels have not come",
+        description=(
+            f"{{{{ $value }}}} scored batches are without enough labels, {due} and more. "
+            "Performance is not known, and nothing can be retrained on them."
+        ),
+    )
