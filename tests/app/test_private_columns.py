@@ -222,7 +222,7 @@ def test_no_page_shows_a_value(told: tuple[Application, list[str]]):
     hidden("".join(pages))
 
 
-@pytest.mark.parametrize("command", ["status", "history", "models list", "labels held", "models show 1"])
+@pytest.mark.parametrize("command", ["status --explain", "history", "models list", "labels held", "models show 1"])
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_no_command_shows_a_value(
     told: tuple[Application, list[str]], project: Project, capsys: pytest.CaptureFixture[str],

@@ -30,6 +30,9 @@ class Faulty(Model):
         if fault == "slow":
             FAULT.with_name("scoring").touch()
             time.sleep(3)
+        while fault == "waits" and FAULT.exists():
+            FAULT.with_name("scoring").touch()
+            time.sleep(0.05)
         while fault == "hangs":
             time.sleep(60)
         return scores

@@ -149,17 +149,27 @@ def test_one_that_is_changed_goes_on_with_what_it_knows(daemon: Daemon):
 
 
 def test_a_pass_that_is_being_made_ends_as_it_began(daemon: Daemon):
-    """The model is slow; meanwhile its deployment changes twice, and another one is removed."""
+    """The model takes its time; meanwhile its deployment changes twice, and is removed and added again."""
     project = daemon.project
-    (project.folder / "fault").write_text("slow")
+    other(project)
+    daemon.hangs_up()
+    (project.folder / "fault").write_text("waits")
     names = [*daemon.batches(), project.add_batch()]
     until((project.folder / "scoring").exists)
     for floor in (0.1, 0.2):
         project.configure({**QUIET, "performance": {"metric": "accuracy", "floor": floor}})
         assert daemon.asked().json()["changed"] == ["tiny"]
+    file = project.config / "deployments" / "tiny.yaml"
+    content = file.read_bytes()
+    file.unlink()
+    assert daemon.asked().json()["removed"] == ["tiny"]
+    assert 'deployment="tiny"' not in daemon.metrics()
     assert daemon.batches() == names[:-1], "it is still at work"
     (project.folder / "fault").unlink()
     until(lambda: daemon.batches() == names)
+    assert 'deployment="tiny"' not in daemon.metrics(), "what it was at is recorded, and it is gone all the same"
+    file.write_bytes(content)
+    assert daemon.hangs_up()["added"] == ["tiny"]
     names.append(project.add_batch())
     until(lambda: daemon.batches() == names)
 

@@ -110,3 +110,21 @@ def test_columns_left_out_are_not_watched():
     )
     found = ColumnStreams(reference.columns, reference.rows, leave_out={"x"})
     assert {s.column for s in found.set.streams} == {"y"}
+
+
+def test_streams_of_private_categories_have_numbers_and_the_same_values():
+    """The streams of what nobody may see are those of what everybody sees, under other names."""
+    rng = np.random.default_rng(5)
+    frame, batch = (
+        {"k": rng.choice(["canary-a", "canary-b", "canary-c"], 2000, p=p)} for p in ([0.6, 0.3, 0.1], [0.2, 0.3, 0.5])
+    )
+    found = []
+    for private in ((), ("k",)):
+        reference = Reference.fit(frame, Schema(features={"k": "categorical"}, private=private))
+        streams = ColumnStreams(reference.columns, reference.rows)
+        seen = streams.observe(reference.profile(batch).columns, None)
+        found.append({s.name: value for s, value in zip(streams.set.streams, seen.values, strict=True)})
+    plain, private = found
+    assert set(plain) == {"level:canary-a", "level:canary-b", "level:canary-c"}
+    assert set(private) == {"level:#1", "level:#2", "level:#3"}
+    assert sorted(private.values()) == pytest.approx(sorted(plain.values()))
