@@ -144,8 +144,9 @@ class Runtime:
     def retire(self) -> None:
         """End the processes that score, once what is at work is done: another runtime has taken this one's place."""
         with self.at_work:
-            self.scorer.close()
-            self.beside.close()
+            pass  # not held any longer: the next pass, which is another runtime's, begins at once
+        self.scorer.close()
+        self.beside.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
