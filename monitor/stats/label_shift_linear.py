@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
 
 from monitor.stats.label_shift import WORST_CONDITION, on_simplex
 from monitor.stats.losses import predicted_classes
@@ -88,6 +87,8 @@ def regularised(joint: Array, mean: Array, scale: float) -> Array:
     smallest singular value of C the weights solve C·w = μ, if none of them is negative; with one above the largest
     they are all 1. Each best trade of one norm against the other is that of a ridge, of which the best is looked for.
     """
+    from scipy import optimize  # it takes half a second to import
+
     one = np.ones(len(mean))
 
     def ridge(power: float) -> Array:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from monitor.stats.chi2 import chi2
+from monitor.stats.ecdf import Ecdf
+from monitor.stats.ks import ks
+from monitor.stats.merge_count import count_at
 
 
 def same_labels(one: npt.NDArray[Any], other: npt.NDArray[Any], classes: int) -> float | None:
@@ -16,6 +18,7 @@ def same_labels(one: npt.NDArray[Any], other: npt.NDArray[Any], classes: int) ->
     if len(one) == 0 or len(other) == 0:
         return None
     if not classes:
-        return float(stats.ks_2samp(one, other).pvalue)
+        ecdf = Ecdf.of_sorted(np.sort(one.astype(np.float64)))
+        return ks(ecdf, *count_at(ecdf.points, np.sort(other.astype(np.float64))), len(other)).p_value
     ours, others = (np.bincount(group + 1, minlength=classes + 1).astype(np.int64) for group in (one, other))
     return chi2(ours, others).p_value

@@ -12,6 +12,7 @@ from monitor.domain.encoding import encode
 from monitor.domain.schema import Schema
 from monitor.domain.selection.selection import Selection, Weights
 from monitor.errors import DataError
+from monitor.stats.multivariate.classifier import classifier_test
 
 _LEAST_EFFECTIVE = 0.1  # of the rows; below it a handful of rows would decide everything
 
@@ -22,8 +23,6 @@ def by_importance(table: Any, current: Any | None, schema: Schema, rng: np.rando
     Raises DataError without current rows, when there are too few to tell, and when the weights leave fewer than 10% of
     the rows effective: then the current inputs hardly occur among the labelled rows.
     """
-    from monitor.stats.multivariate.classifier import classifier_test  # it needs scipy.optimize: half a second
-
     if current is None:
         raise DataError("there are no current rows to compare with")
     encoded = encode(table, current, schema)

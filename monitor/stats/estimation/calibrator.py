@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
 
 from monitor.stats.calibration import Calibration, curvature, log_scores, slopes
 
@@ -102,6 +101,8 @@ class Steps:
 
     @classmethod
     def fit(cls, score: Array, hit: npt.NDArray[np.bool_], weights: Array) -> Steps:
+        from scipy import optimize  # it takes half a second to import
+
         order = np.argsort(score, kind="stable")
         score, hit, weights = score[order], hit[order].astype(np.float64), weights[order]
         if score.size == 0:  # nothing is known: scores as they are
