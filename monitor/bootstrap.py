@@ -279,6 +279,7 @@ class Application:
             config = self.deployments.get(seen.deployment)  # None: it was removed while this pass was made
             when = config.reports.when if config else "never"
             if when == "always" or (when == "on_drift" and seen.verdict is Verdict.DRIFT):
+                self._reports_due = [each for each in self._reports_due if not each.done() or each.exception()]
                 self._reports_due.append(self._reports.submit(self._report, seen.deployment, seen.batch))
 
         return replace(listener, record=record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from monitor.app.leases import Leases
 from monitor.app.ports import Clock, Log
 from monitor.app.reload import Changes
 from monitor.app.runtime import Runtime
+from monitor.app.set_back import SetBack
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.private import without_text
 from monitor.errors import BusyError, MonitorError, StoreError
@@ -74,6 +75,7 @@ class Daemon:
         self._reload, self._listener = reload, Listener()
         self._signals: SimpleQueue[int] = SimpleQueue()  # the one queue that a signal handler may put something into
         self._duty = Duty(leases, log)
+        self._set_back = SetBack(clock)
         self._stop = threading.Event()
         self._busy: set[str] = set()
         self._idle = threading.Condition()
@@ -184,8 +186,16 @@ class Daemon:
             if self._signals.get(timeout=self._duty.beat.total_seconds()) == signal.SIGHUP:
                 self._reload()
         if not self.stopping:
-            for name in self._duty.take_over():
+            for name in self._now_due():
                 self._wake_ups.at_once(name)
+
+    def _now_due(self) -> Iterable[str]:
+        """Deployments not to wait for any longer: taken over, or planned by a clock that was ahead."""
+        taken_over = self._duty.take_over()
+        if not (lost := self._set_back.since_last()):
+            return taken_over
+        self._log.warning("clock_set_back", seconds=round(lost.total_seconds(), 1))
+        return tuple(self._runtimes)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if number != signal.SIGHUP:

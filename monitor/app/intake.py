@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from monitor.app.known_deliveries import SETTLED, KnownDeliveries
 from monitor.app.ports import BatchSource, LabelSource
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
 from monitor.errors import SourceError
-
-_SETTLED = (DeliveryState.DONE, DeliveryState.BAD, DeliveryState.DUPLICATE, DeliveryState.REPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +41,24 @@ def waiting_labels(rt: Runtime, now: datetime) -> list[tuple[Delivery, LedgerEnt
 
 def enter_labels(rt: Runtime, source: LabelSource, delivery: Delivery) -> LedgerEntry:
     """Enter one label file that an operator points at; its state tells whether it was there before."""
-    known = _Known(rt.store.entries(rt.name, DeliveryKind.LABELS))
+    known = _known(rt, DeliveryKind.LABELS)
     return _see(rt, DeliveryKind.LABELS, delivery, source.fingerprint(delivery), known)
 
 
-class _Known:
-    """Entries of the ledger by what is asked of them: as many files ask as have entries."""
-
-    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
-        self._by_locator: dict[str, list[LedgerEntry]] = {}
-        self._by_fingerprint: dict[str, list[LedgerEntry]] = {}
-        self._names: set[str] = set()
-        for entry in entries:
-            self.add(entry)
-
-    def add(self, entry: LedgerEntry) -> None:
-        self._by_locator.setdefault(entry.locator, []).append(entry)
-        self._by_fingerprint.setdefault(entry.fingerprint, []).append(entry)
-        self._names.add(entry.name)
-
-    def of_file(self, locator: str) -> Sequence[LedgerEntry]:
-        """In the order in which they were first seen, like those of a content."""
-        return self._by_locator.get(locator, ())
-
-    def of_content(self, fingerprint: str) -> Sequence[LedgerEntry]:
-        return self._by_fingerprint.get(fingerprint, ())
-
-    def has_name(self, name: str) -> bool:
-        return name in self._names
+def _known(rt: Runtime, kind: DeliveryKind) -> KnownDeliveries:
+    known = rt.ledger.setdefault(kind, KnownDeliveries())
+    known.update(rt.store.entries(rt.name, kind, after=known.settled_to))
+    return known
 
 
 def _enter(
     rt: Runtime, kind: DeliveryKind, source: BatchSource | LabelSource, now: datetime
 ) -> Iterator[tuple[Delivery, LedgerEntry]]:
-    known = _Known(rt.store.entries(rt.name, kind))
+    known = _known(rt, kind)
     for delivery in source.deliveries():
         same_file = known.of_file(delivery.locator)
         unchanged = next((e for e in same_file if (e.size, e.modified) == (delivery.size, delivery.modified)), None)
-        if unchanged is not None and unchanged.state in _SETTLED:
+        if unchanged is not None and unchanged.state in SETTLED:
             continue
         try:
             if not source.is_complete(delivery, now=now):
@@ -89,20 +68,19 @@ def _enter(
             rt.log.warning("delivery_unreadable", deployment=rt.name, delivery=delivery.name, error=str(exc))
             rt.unreadable.append(exc)
             continue
-        if entry not in known.of_file(entry.locator):
-            known.add(entry)
-        if entry.state not in _SETTLED:
+        known.add(entry)
+        if entry.state not in SETTLED:
             yield delivery, entry
 
 
-def _see(rt: Runtime, kind: DeliveryKind, delivery: Delivery, fingerprint: str, known: _Known) -> LedgerEntry:
+def _see(rt: Runtime, kind: DeliveryKind, delivery: Delivery, fingerprint: str, known: KnownDeliveries) -> LedgerEntry:
     """Enter one complete delivery, and settle at once the one that must not be judged."""
     same_file = known.of_file(delivery.locator)
     same = next((e for e in same_file if e.fingerprint == fingerprint), None)
     if same is not None:
         return rt.store.see(rt.name, kind, replace(delivery, name=same.name), fingerprint)
     original = next((e for e in known.of_content(fingerprint) if e.state is not DeliveryState.REPLACED), None)
-    earlier = next((e for e in same_file if e.state in _SETTLED), None)
+    earlier = next((e for e in same_file if e.state in SETTLED), None)
     name = f"{delivery.name}~{fingerprint[:8]}" if known.has_name(delivery.name) else delivery.name
     entry = rt.store.see(rt.name, kind, replace(delivery, name=name), fingerprint)
     if original is not None and not _was_empty(rt, original):
@@ -112,7 +90,7 @@ def _see(rt: Runtime, kind: DeliveryKind, delivery: Delivery, fingerprint: str, 
         reason = f"{delivery.locator} was processed before with other content; give new rows a new name"
         return _settle(rt, entry, DeliveryState.REPLACED, "batch_replaced", reason)
     for stale in same_file:  # replaced before it was judged: the new content is the batch
-        if stale.state not in _SETTLED:
+        if stale.state not in SETTLED:
             _settle(rt, stale, DeliveryState.REPLACED, "batch_replaced", "replaced before it was judged")
     return entry
 

@@ -111,8 +111,8 @@ class Store(Protocol):
         ...
 
     # ledger
-    def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
-        """In the order in which they were first seen."""
+    def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
+        """Those with an id above `after`, in the order in which they were first seen, which is that of their ids."""
         ...
 
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from monitor.app.known_deliveries import KnownDeliveries
 from monitor.app.leases import Leases
 from monitor.app.ports import (
     Artefacts,
@@ -34,6 +35,7 @@ from monitor.app.ports import (
 )
 from monitor.config.deployment import Deployment
 from monitor.config.settings import Settings
+from monitor.domain.batch import DeliveryKind
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.performance_estimate import Estimator, estimator_of
 from monitor.domain.schema import Schema
@@ -65,8 +67,8 @@ class Champion:
 class Runtime:
     """Ports and configuration of one deployment; used by one thread at a time, under `working`.
 
-    `collected` and `book` hold what they have read in memory; `open_data` makes them anew when another process has
-    written the files since.
+    `collected`, `book` and `ledger` hold what they have read in memory; they are made anew when another process has
+    worked on the deployment since.
     """
 
     config: Deployment
@@ -94,6 +96,7 @@ class Runtime:
     unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
+    ledger: dict[DeliveryKind, KnownDeliveries] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
     expired: datetime | None = None  # when old files were last looked for
     _generation: bytes = b""
@@ -165,6 +168,7 @@ class Runtime:
         if last is not None and last == self._generation:
             return
         self.collected, self.book = self.open_data()
+        self.ledger.clear()
         self.artefacts.reap(m.version for m in self.store.manifests(self.name))
         records = self.store.records(self.name)
         recorded = {record["batch"] for record in records}

@@ -99,8 +99,9 @@ class FakeStore:
             yield FakeTransaction(draft)
             self._tables = draft
 
-    def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
-        return [e for e in self._tables.ledger.values() if e.deployment == deployment and e.kind == kind]
+    def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
+        entries = self._tables.ledger.values()
+        return [e for e in entries if e.deployment == deployment and e.kind == kind and e.id > after]
 
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
         waiting = (DeliveryState.SEEN, DeliveryState.CLAIMED)

@@ -74,6 +74,7 @@ def test_other_content_place_kind_or_deployment_is_another_entry(store: Store):
     ]
     assert len({entry.id for entry in entries}) == 5
     assert list(store.entries("shop", BATCH)) == entries[:3]  # in the order in which they were first seen
+    assert list(store.entries("shop", BATCH, after=entries[0].id)) == entries[1:3]
     assert list(store.entries("shop", DeliveryKind.LABELS)) == [entries[3]]
 
 

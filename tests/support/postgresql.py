@@ -19,25 +19,31 @@ _DEBIAN_S = Path("/usr/lib/postgresql")  # off the PATH, one folder per version
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """URL of a server of our own, in a temporary folder and without network."""
-    programs = _programs()
-    folder, user = Path(tempfile.mkdtemp(prefix="monitor-postgresql-")), None
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
+    found, user = programs(), server_user()
+    folder = Path(tempfile.mkdtemp(prefix="monitor-postgresql-"))
+    if user is not None:
         shutil.chown(folder, user)
-    control, data = programs / "pg_ctl", folder / "data"
+    control, data = found / "pg_ctl", folder / "data"
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
     try:
-        _run(programs / "initdb", "-D", data, "-U", "monitor", "-A", "trust", "-E", "UTF8", user=user)
-        _run(control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start", user=user)
+        run_as(user, found / "initdb", "-D", data, "-U", "monitor", "-A", "trust", "-E", "UTF8")
+        run_as(user, control, "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
         try:
             yield f"postgresql+psycopg://monitor@/postgres?host={folder}"
         finally:
-            _run(control, "-D", data, "-m", "immediate", "stop", user=user)
+            run_as(user, control, "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder)
 
 
-def _run(*command: object, user: str | None) -> None:
+def server_user() -> str | None:
+    """Who the server runs as, which refuses to be root's; None: the present user."""
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
+
+
+def run_as(user: str | None, *command: object) -> None:
     done = subprocess.run(
         list(map(str, command)), check=False, user=user, cwd="/", stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -45,7 +51,7 @@ def _run(*command: object, user: str | None) -> None:
     assert done.returncode == 0, f"{command} failed"
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """The folder with PostgreSQL's own programs. Without one the test is skipped; in CI that is a failure."""
     found = [Path(path) for path in (shutil.which("initdb"), *sorted(_DEBIAN_S.glob("*/bin/initdb"))) if path]
     if found:

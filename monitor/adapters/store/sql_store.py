@@ -65,8 +65,9 @@ class SqlStore:
 
     # ledger
 
-    def entries(self, deployment: str, kind: DeliveryKind) -> Sequence[LedgerEntry]:
-        rows = select(ledger).where(ledger.c.deployment == deployment, ledger.c.kind == kind.value)
+    def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
+        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
+        rows = select(ledger).where(of_kind, ledger.c.id > after)
         return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
 
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
