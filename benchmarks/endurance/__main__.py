@@ -1,4 +1,4 @@
-"""`python -m benchmarks.endurance load|kills|faults`: what the daemon bears, on real processes, files and servers."""
+"""`python -m benchmarks.endurance load|kills|faults|takeover`: what the daemon bears, on real processes and files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.endurance import faults, kills, load
+from benchmarks.endurance import faults, kills, load, takeover
 from benchmarks.speed import RESULTS
 
 
@@ -33,7 +33,11 @@ def _faults(chosen: argparse.Namespace) -> dict[str, object]:
     return faults.run(chosen.only, chosen.times)
 
 
-_RUN = {"load": _load, "kills": _kills, "faults": _faults}
+def _takeover(chosen: argparse.Namespace) -> dict[str, object]:
+    return takeover.run(chosen.lease, chosen.times)
+
+
+_RUN = {"load": _load, "kills": _kills, "faults": _faults, "takeover": _takeover}
 
 
 def main() -> None:
@@ -62,6 +66,9 @@ def main() -> None:
         metavar="FAULT",
         help=", ".join(faults.FAULTS),
     )
+    hung = what.add_parser("takeover", help="from a daemon that hangs by one that stands by")
+    hung.add_argument("--lease", default="20s")
+    hung.add_argument("--times", type=int, default=5)
     chosen = parser.parse_args()
     found = _RUN[chosen.what](chosen)
     chosen.results.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,12 @@ import sqlite3
 import statistics
 import subprocess
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep, time
+from zoneinfo import ZoneInfo
 
 from benchmarks.endurance.postgres import Server
 from benchmarks.endurance.process import until
@@ -19,6 +21,7 @@ from benchmarks.endurance.sql_subject import SqlSubject
 
 LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 _HELD_SECONDS = 3.0  # a fault lasts at least so long
+_BEFORE_SECONDS = 12.0  # set back so far before a change of the time: more than a quarter of `lease`
 _LOCKED_SECONDS = 7.0  # more than SQLite waits
 
 Seen = Callable[[Rig], bool]  # whether health and metrics tell of the fault
@@ -99,15 +102,22 @@ def disk_full(folder: Path, times: int) -> list[float]:
     try:
         with rig(folder) as one:
             for _ in range(times):
-                ballast = var / "ballast"
-                free = os.statvfs(var)
-                ballast.write_bytes(bytes(free.f_bavail * free.f_frsize))
+                ballast = _fill(var)
                 trial(one, seen=fails, shared=True)
                 ballast.unlink()
                 recovery.append(one.recover())
     finally:
         subprocess.run(["umount", "-l", str(var)], check=True)
     return recovery
+
+
+def _fill(folder: Path) -> Path:
+    """Take all space there is; returns the file to remove to have it back."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
 
 
 def garbage(folder: Path, times: int) -> list[float]:
@@ -214,6 +224,36 @@ def clock_backward(folder: Path, times: int) -> list[float]:
     return _jumps(folder, [-3600.0 * (k + 1) for k in range(times)])
 
 
+def clock_dst(folder: Path, times: int) -> list[float]:
+    """The daemon's clock passes from winter to summer time and back: the wake-up of that minute comes, and once.
+
+    Wake-ups are by `cron`, every minute of Berlin's time. Recovery is counted from the moment of the change.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clock, recovery = _Clock(folder), []
+    every_minute = {"schedule": {"cron": "* * * * *", "timezone": "Europe/Berlin"}}
+    with rig(folder, environment=clock.environment, subject=every_minute) as one:
+        for change in _changes(times):
+            clock.set(change - time() - _BEFORE_SECONDS)
+            until(lambda change=change: change - time() - clock.offset < 1.0, _BEFORE_SECONDS, "the change")
+            trial(one, held=0.0, seen=None, shared=True)
+            one.recover()
+            recovery.append(time() + clock.offset - change)
+            assert 0 < recovery[-1] < _BEFORE_SECONDS, f"recorded {recovery[-1]:.1f} s after the change"
+    return recovery
+
+
+def _changes(times: int) -> list[float]:
+    """The last moments of March and October at which Berlin's clocks were changed, the newest first."""
+    zone, found = ZoneInfo("Europe/Berlin"), []
+    day = datetime(2026, 11, 1, 1, tzinfo=UTC)
+    while len(found) < times:
+        day -= timedelta(days=1)
+        if day.astimezone(zone).utcoffset() != (day - timedelta(seconds=1)).astimezone(zone).utcoffset():
+            found.append(day.timestamp())
+    return found
+
+
 def _kept(run: Callable[[Path, int], list[float]], times: int) -> dict[str, object]:
     with TemporaryDirectory(prefix="fault-", ignore_cleanup_errors=True) as folder:
         recovery = run(Path(folder) / "project", times)
@@ -227,6 +267,7 @@ def _kept(run: Callable[[Path, int], list[float]], times: int) -> dict[str, obje
 FAULTS: dict[str, Callable[[Path, int], list[float]]] = {
     "clock-forward": clock_forward,
     "clock-backward": clock_backward,
+    "clock-dst": clock_dst,
     "locked": locked,
     "postgresql-away": postgresql_away,
     "sqlite-away": sqlite_away,
