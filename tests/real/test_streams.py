@@ -67,7 +67,8 @@ def lay_out(folder: Path, name: str, stream: Path, *, mode: str) -> Path:
         "labels": {"path": cut.labels, "available_at": "available_at", "settle": "0s"},
         "schedule": {"every": "5m"},
         "performance": {"metric": about["metric"]},
-        "retrain": {"mode": mode, "when": {"new_labels": 0.4}},  # half the attempts of the default: most of the time
+        # half the attempts of the default, and half of its candidates: they are most of the time
+        "retrain": {"mode": mode, "when": {"new_labels": 0.4}, "candidates": ["all", "recent_1x"]},
     }
     config = folder / "config"
     (config / "deployments").mkdir(parents=True)
