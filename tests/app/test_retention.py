@@ -84,8 +84,11 @@ def test_what_is_not_there_any_more_is_not_missed(project: Project):
     """Neither by a report nor by an operator who takes back the labels of a window without rows."""
     with open_application(project.config) as app:
         runtime = app.runtime("tiny")
+        gone = "batch_002"
+        age(project.folder / "var" / "collected" / "tiny", 200, f"{gone}.parquet")
         with runtime.working():
-            gone = next(r["batch"] for r in app.store.records("tiny") if r["batch"] not in collected(app))
+            expire(runtime, runtime.clock())
+            assert gone not in collected(app)
         with pytest.raises(ConfigError, match=r"the rows of .* are kept no longer \(`retain\.rows`\)"):
             app.report("tiny", gone)
         with runtime.working():
