@@ -15,9 +15,15 @@ def own(metric: str) -> str:
 
 
 def operations() -> Dashboard:
+    board = page("Driftloop: operations", "driftloop-operations", since="now-1d")
+    for add in (_at_a_glance, _work, _promise, _process):
+        board = add(board)
+    return board
+
+
+def _at_a_glance(board: Dashboard) -> Dashboard:
     return (
-        page("Driftloop: operations", "driftloop-operations", since="now-1d")
-        .with_panel(number("Daemons", "count(monitor_up == 1) or vector(0)"))
+        board.with_panel(number("Daemons", "count(monitor_up == 1) or vector(0)"))
         .with_panel(number("Stores that do not answer", "count(monitor_up == 0) or vector(0)", bad_from=1))
         .with_panel(
             number("Passes that failed", "sum(max by (deployment) (monitor_pass_failed)) or vector(0)", bad_from=1)
@@ -31,7 +37,12 @@ def operations() -> Dashboard:
         )
         .with_panel(number("Files that wait", "sum(max by (deployment, kind) (monitor_waiting_deliveries))"))
         .with_panel(number("Running since", f"time() - min({own('start_time_seconds')})", unit="s"))
-        .with_row(row("Work"))
+    )
+
+
+def _work(board: Dashboard) -> Dashboard:
+    return (
+        board.with_row(row("Work"))
         .with_panel(
             graph(
                 "Seconds per batch and stage, 95%",
@@ -58,7 +69,12 @@ def operations() -> Dashboard:
                 Query("sum by (reason) (increase(monitor_quarantined_rows_total[$__rate_interval]))", "{{reason}}"),
             )
         )
-        .with_row(row("The promise"))
+    )
+
+
+def _promise(board: Dashboard) -> Dashboard:
+    return (
+        board.with_row(row("The promise"))
         .with_panel(
             graph(
                 "Alarms within a week",
@@ -72,7 +88,12 @@ def operations() -> Dashboard:
                 about="False alarms within a week, by `detect.false_alarms` and the batches that came.",
             )
         )
-        .with_row(row("The process"))
+    )
+
+
+def _process(board: Dashboard) -> Dashboard:
+    return (
+        board.with_row(row("The process"))
         .with_panel(graph("Memory", Query(own("resident_memory_bytes"), "{{instance}}"), unit="bytes", span=8))
         .with_panel(graph("Open files", Query(own("open_fds"), "{{instance}}"), span=8))
         .with_panel(

@@ -65,13 +65,8 @@ class Daemon:
         clock: Clock,
         log: Log,
     ) -> None:
-        self._runtimes, self._wake_ups, self._drain, self._clock, self._log = (
-            dict(runtimes),
-            wake_ups,
-            drain,
-            clock,
-            log,
-        )
+        self._runtimes, self._wake_ups = dict(runtimes), wake_ups
+        self._drain, self._clock, self._log = drain, clock, log
         self._reload, self._listener = reload, Listener()
         self._signals: SimpleQueue[int] = SimpleQueue()  # the one queue that a signal handler may put something into
         self._duty = Duty(leases, log)

@@ -12,6 +12,7 @@ from monitor.app.decide_next import policy_rule
 from monitor.app.disk import lacking_space
 from monitor.app.entrance import CHAMPION, Entrance, enter, prepare
 from monitor.app.memory import RetrainMemory
+from monitor.app.ports import TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
 from monitor.app.training import code_of, publish, staging_folder, trained_manifest, training_job
@@ -108,23 +109,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
             result = rt.trainer.train(job, progress)
         except ModelError as exc:
             return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=str(exc)), snapshot, now)
-        held_back = dry_run and result.outcome == Outcome.PROMOTE
-        attempt = Attempt(
-            trigger=trigger,
-            outcome=Outcome.KEEP if held_back else result.outcome,
-            reason=f"dry run, would promote: {result.reason}" if held_back else result.reason,
-            chosen=result.chosen,
-            losses=result.losses,
-            metrics=result.metrics,
-            intervals=result.intervals,
-            facts=result.facts,
-            refused=result.refused,
-            checks=result.checks,
-            rows=result.rows,
-            held_out=result.held_out,
-            seconds=result.seconds,
-            dry_run=dry_run,
-        )
+        attempt = _judged(result, trigger, dry_run=dry_run)
         entrance = None
         if attempt.outcome == Outcome.PROMOTE:
             manifest = trained_manifest(
@@ -132,6 +117,27 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
             )
             entrance = prepare(rt, champion, publish(rt, job.staging, manifest), trigger, mode)
         return _remember(rt, attempt, snapshot, now, entrance=entrance, record=result.record)
+
+
+def _judged(result: TrainingResult, trigger: Trigger, *, dry_run: bool) -> Attempt:
+    """What the training child found; a dry run keeps the champion whatever it is."""
+    held_back = dry_run and result.outcome == Outcome.PROMOTE
+    return Attempt(
+        trigger=trigger,
+        outcome=Outcome.KEEP if held_back else result.outcome,
+        reason=f"dry run, would promote: {result.reason}" if held_back else result.reason,
+        chosen=result.chosen,
+        losses=result.losses,
+        metrics=result.metrics,
+        intervals=result.intervals,
+        facts=result.facts,
+        refused=result.refused,
+        checks=result.checks,
+        rows=result.rows,
+        held_out=result.held_out,
+        seconds=result.seconds,
+        dry_run=dry_run,
+    )
 
 
 def _remember(
