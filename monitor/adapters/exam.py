@@ -17,6 +17,7 @@ from monitor.adapters.training_rows import TrainingRows
 from monitor.domain.checks.comparison import Answers, Comparison
 from monitor.domain.model import Model, Scores
 from monitor.domain.schema import LabelKind, Schema
+from monitor.stats.losses import brier_loss
 from monitor.stats.performance import Estimate, absolute_error, log_loss, metric_interval
 
 if TYPE_CHECKING:
@@ -34,7 +35,19 @@ class Contender:
 
     @property
     def loss(self) -> float:
+        """Mean log loss, or absolute error: what the gate asks for."""
         return float(self.answers.losses.mean())
+
+    @property
+    def record(self) -> float:
+        """What candidates are chosen by: the mean Brier score of classes, the absolute error of a value.
+
+        Both scores of classes are proper, but under drift a few confident errors decide the log loss; it then chooses
+        the candidate that is least sure, not the one that is most often right.
+        """
+        if not self.classes:
+            return self.loss
+        return float(brier_loss(self.answers.scores, self.answers.target).mean())
 
 
 class Exam:

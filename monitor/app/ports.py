@@ -328,7 +328,7 @@ class TrainingJob:
     held_out: int
     window_rows: int
     candidates: Sequence[str]
-    record: Mapping[str, float]  # earlier, discounted losses per candidate (`domain.gate`)
+    record: Mapping[str, float]  # earlier, discounted losses per candidate (`domain.choice`)
     gate: GateRule
     metric: str
     champion: ModelBundle | None = None

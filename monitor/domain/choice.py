@@ -1,4 +1,4 @@
-"""Which candidate is the best: by what was lost on the held-out rows of this attempt and of those before."""
+"""Which candidate is the best: by its scores on the held-out rows of this attempt and of those before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DISCOUNT = 0.6  # per attempt; chosen on real streams, where the best window cha
 def choose(losses: Mapping[str, float], record: Mapping[str, float]) -> tuple[str, dict[str, float]]:
     """Return the candidate with the best discounted record, and the record to keep for the next attempt.
 
-    `losses` are mean held-out losses of this attempt, `record` the sums of earlier attempts, each discounted by
+    `losses` are mean held-out losses of this attempt (`Contender.record`), `record` the sums of earlier attempts, each discounted by
     `DISCOUNT` per attempt. A candidate without a record is given the mean of the others' records, so that a new one
     is neither favoured nor punished. Ties go to the first in the order of `losses`. Raises ValueError when empty.
     """

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from monitor.bootstrap import open_application
 from monitor.demo.scenario import PHASES
 
 EVERY_SECONDS = "1"  # the feeder waits for nobody: a daemon that lags behind it sees labels in another order
+_PATIENCE = 300  # seconds for what is waited for; batches come for ever, so lines do
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +48,12 @@ class Demo:
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         assert self._process.stdout is not None
+        ends_at = time.monotonic() + _PATIENCE
         for line in self._process.stdout:
             self.told += line
             if found := re.search(pattern, line):
                 return found
+            assert time.monotonic() < ends_at, f"no {pattern!r} in {_PATIENCE} s:\n{self.told}"
         raise AssertionError(f"the demo ended without {pattern!r}:\n{self.told}")
 
     def wait_for_each(self, *patterns: str) -> None:
