@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from monitor.app.correction import LOOK_BACK, correction_helps
 from monitor.app.decide_next import decide_next
 from monitor.app.estimate_performance import Expected, estimate_performance
 from monitor.app.explain_shift import explain_shift
@@ -97,7 +98,7 @@ def _score_and_judge(
     with watch.stage("score"):
         scores = rt.scorer.score(champion.bundle, validated.rows)
         labels = see_labels(champion.reference, scores, rt.config.predictions.shares)
-    served, others = _served(scores, labels, correct=rt.config.predictions.correct_prior)
+    served, others = _served(rt, champion, scores, labels)
     corrected = RAW in others
     with watch.stage("collect"):
         classes = champion.bundle.manifest.classes
@@ -122,11 +123,18 @@ def _score_and_judge(
     return replace(judged, corrected=corrected, expected=expected)
 
 
-def _served(scores: Scores, labels: LabelsSeen | None, *, correct: bool) -> tuple[Scores, dict[str, Scores]]:
+def _served(
+    rt: Runtime, champion: Champion, scores: Scores, labels: LabelsSeen | None
+) -> tuple[Scores, dict[str, Scores]]:
     """The scores that count as the model's answer, and what is written beside them."""
     if labels is None or labels.corrected is None:
         return scores, {}
-    return (labels.corrected, {RAW: scores}) if correct else (scores, {CORRECTED: labels.corrected})
+    if not rt.config.predictions.correct_prior:
+        return scores, {CORRECTED: labels.corrected}
+    records = rt.store.records(rt.name, last=LOOK_BACK)
+    if correction_helps(records, champion.version, rt.config.performance.metric):
+        return labels.corrected, {RAW: scores}
+    return scores, {CORRECTED: labels.corrected}
 
 
 def _draft(

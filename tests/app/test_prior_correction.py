@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.app.retrain_model import Orders
@@ -69,6 +71,29 @@ def test_corrected_scores_are_served_when_asked_for_and_only_kept_when_not(tmp_p
         assert served[batch]["performance"] == kept[batch]["performance"]
         assert columns(tmp_path / "served", batch) == ["score:DOWN", "score:UP"]
         assert served[batch]["label_fit"] > 0.001
+
+
+def test_a_correction_that_the_labels_refute_is_kept_beside_and_served_no_longer(tmp_path):
+    """The inputs look as if nearly all rows were UP; but what is UP at each of them is as ever."""
+    changes = {"retrain": {"mode": "off"}, "predictions": {"correct_prior": True}}
+    project = Project.create(tmp_path / "project", changes=changes)
+    project.batch_rows = 2000
+    for k in range(8):
+        project.write_batch(project.next_rows() if k < len(USUAL) else misleading(project))
+    log = Switches()
+    with open_application(project.config, log=log) as app:
+        app.once()
+        records = {record["batch"]: record for record in app.store.records("tiny")}
+    assert log.seen == [("batch_002", True), ("batch_004", False)]
+    first, last = records["batch_002"]["performance"], records["batch_006"]["performance"]
+    assert first["realised"] < first["raw"] and first["corrected"] is None
+    assert last["realised"] > last["corrected"] and last["raw"] is None
+
+
+def misleading(project: Project) -> pa.Table:
+    rows = project.next_rows(share=0.95)
+    up = project.rng.random(len(rows)) < 1 / (1 + np.exp(-2.5 * rows["a"].to_numpy()))
+    return rows.set_column(rows.schema.get_field_index("y"), "y", pa.array(np.where(up, "UP", "DOWN")))
 
 
 def test_the_way_shares_are_estimated_can_be_chosen(tmp_path):

@@ -96,7 +96,10 @@ class Project:
 
     def add_batch(self, *, labels: bool = True, **how: Any) -> str:
         """Write the next batch and its labels; returns its name."""
-        rows = self.next_rows(**how)
+        return self.write_batch(self.next_rows(**how), labels=labels)
+
+    def write_batch(self, rows: pa.Table, *, labels: bool = True) -> str:
+        """As the newest batch, of the rows that `next_rows` gave last."""
         name = f"batch_{self.batches - 1:03d}"
         if labels:
             self.write(self.labels / f"{name}.parquet", rows.select(["row_id", "y"]))
