@@ -54,10 +54,10 @@ class GateKeeper:
                 yield from calibration_holds(seen, rule.max_calibration_increase, rng)
         if self.anchor is not None:
             yield self._of_anchor(self.anchor, best, champion)
-        if rule.max_latency_ratio is not None:
-            yield self._of_latency(best, champion, rule.max_latency_ratio)
-        if rule.max_size_ratio is not None:
-            yield self._of_size(best, rule.max_size_ratio)
+        if set(best.classes) <= set(
+            champion.classes
+        ):  # of a model that tells fewer classes apart it would be no excess
+            yield from self._of_cost(best, champion)
 
     def _of_loss(self, seen: Comparison) -> Iterator[Check]:
         rule = self.rule
@@ -76,6 +76,12 @@ class GateKeeper:
         return not_inferior(
             anchor.compare(now, before), self.rule.anchor_margin, name="anchor", where="loss on the anchor rows"
         )
+
+    def _of_cost(self, best: Contender, champion: Contender) -> Iterator[Check]:
+        if self.rule.max_latency_ratio is not None:
+            yield self._of_latency(best, champion, self.rule.max_latency_ratio)
+        if self.rule.max_size_ratio is not None:
+            yield self._of_size(best, self.rule.max_size_ratio)
 
     def _of_latency(self, best: Contender, champion: Contender, ratio: float) -> Check:
         frame = self.exam.frame.head(_TIMED_ROWS)

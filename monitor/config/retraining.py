@@ -116,6 +116,6 @@ class GateConfig(Part):
     margin: float = Field(default=0.02, ge=0)  # relative to the champion's loss
     segments: bool = True  # also in each segment of `schema.segments`
     max_calibration_increase: float | None = Field(default=0.05, ge=0)  # of the expected calibration error
-    max_latency_ratio: float | None = Field(default=1.5, gt=0)  # to the champion's
+    max_latency_ratio: float | None = Field(default=10.0, gt=0)  # to the champion's
     max_size_ratio: float | None = Field(default=10.0, gt=0)
     anchor: AnchorConfig = AnchorConfig()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +36,7 @@ SCHEMA = Schema(
     segments=("side",),
 )
 BATCH = 100
+MODELS = Path(__file__).parents[2] / "models"
 RULE = gate_rule(GateConfig())
 
 
@@ -100,8 +102,8 @@ def train(made: TrainingJob) -> TrainingResult:
 
 
 def champion_of(folder: Path, *parts: pa.Table) -> ModelBundle:
-    """A first version, trained on these rows."""
-    folder.mkdir()
+    """A first version, trained on these rows, by the model code that lies in `folder` or the one of `job`."""
+    folder.mkdir(exist_ok=True)
     made = job(folder, snapshot(folder / "first.parquet", *parts), held_out=100)
     result = train(made)
     assert result.outcome == "promote" and result.checks == ()
@@ -192,6 +194,21 @@ def test_a_candidate_that_is_much_larger_is_refused(tmp_path, good):
     (tmp_path / "model.py").write_text(large)
     result = train(job(tmp_path, snapshot(tmp_path / "rows.parquet", rows(1600, 12)), champion=good))
     assert (result.outcome, failed(result)) == ("reject", ["size"])
+
+
+def test_what_it_costs_is_not_asked_of_a_candidate_that_knows_a_class_more(tmp_path):
+    """A champion that was fitted while there was one class only is small and fast, and useless."""
+    one_sided = rows(800, 1)
+    one_sided = one_sided.filter(pc.equal(one_sided.column("y"), "UP"))
+    (tmp_path / "champion").mkdir()
+    for folder in (tmp_path, tmp_path / "champion"):
+        shutil.copy(MODELS / "gradient_boosting.py", folder / "model.py")
+    champion = champion_of(tmp_path / "champion", one_sided)
+    made = job(tmp_path, snapshot(tmp_path / "rows.parquet", rows(1600, 12)), champion=champion)
+    stingy = dataclasses.replace(RULE, max_latency_ratio=1e-9, max_size_ratio=1e-9)
+    result = train(dataclasses.replace(made, gate=stingy))
+    assert (result.outcome, champion.manifest.classes, result.classes) == ("promote", ("UP",), ("DOWN", "UP"))
+    assert not {"latency", "size"} & {check.name for check in result.checks}
 
 
 def test_what_the_anchor_holds_is_never_trained_on_and_must_not_be_forgotten(tmp_path, good):
