@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -80,31 +80,43 @@ class LabelledScores:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowMeasured:
-    """The labelled rows of one window: the user's metric, and the loss that models are compared by.
+class Fit:
+    """Of labels and scores, on the rows whose label the model could have given.
 
-    `at_random`: what that loss would be if the same labels were dealt out to the rows at random; `spread`: how much
-    these labels differ; `raw` and `corrected` as in `record.Performance`.
+    `at_random`: what the loss would be if the same labels were dealt out to these rows at random; `spread`: how much
+    the labels differ. A model that was asked for classes it has forgotten says nothing about their labels: all are NaN
+    when that is most of the window.
     """
 
-    estimate: Estimate
     loss: Moments
     at_random: float
     spread: float
-    labelled: LabelledScores
-    raw: float | None
-    corrected: float | None
 
     @property
     def skill(self) -> float:
         return skill(self.loss.mean, self.at_random)
 
     @property
-    def skill_error(self) -> float:
+    def error(self) -> float:
         """Standard error of the skill, by that of the mean loss; infinite for a single row."""
         if self.loss.n < 2 or not self.at_random > 0:  # noqa: PLR2004 - a variance needs two rows
             return math.inf
         return math.sqrt(_variance(self.loss) / self.loss.n) / self.at_random
+
+
+@dataclass(frozen=True, slots=True)
+class WindowMeasured:
+    """The labelled rows of one window: the user's metric, and the loss that models are compared by.
+
+    `fit`: how labels and scores fit; `raw` and `corrected` as in `record.Performance`.
+    """
+
+    estimate: Estimate
+    loss: Moments
+    fit: Fit
+    labelled: LabelledScores
+    raw: float | None
+    corrected: float | None
 
     @property
     def shown(self) -> dict[str, float | None]:
@@ -227,29 +239,45 @@ def measure_window(
     labels: pa.Table,
     *,
     classes: tuple[str, ...],
+    forgotten: Collection[str],
     id_column: str,
     config: PerformanceConfig,
 ) -> WindowMeasured:
-    """Measure the rows of `scored` (with their `scores`) that have a label in `labels` (`id`, `label`)."""
+    """Measure the rows of `scored` (with their `scores`) that have a label in `labels` (`id`, `label`).
+
+    `classes` are those the model knows, `forgotten` those that an earlier version knew and it does not.
+    """
     ids = scored.column(id_column).combine_chunks()
     at = pc.index_in(labels.column("id").combine_chunks(), value_set=ids).to_numpy(zero_copy_only=False)
     seen = scores[at]
-    target: npt.NDArray[Any]
-    if classes:
-        target = class_codes(labels.column("label").to_pylist(), classes)
-        losses, at_random, spread = log_loss(seen, target), log_loss_at_random(seen, target), class_spread(target)
-    else:
-        target = labels.column("label").to_numpy()
-        losses, spread = absolute_error(seen, target), value_spread(target)
-        at_random = absolute_error_at_random(seen, target)
+    given = labels.column("label")
+    target: npt.NDArray[Any] = class_codes(given.to_pylist(), classes) if classes else given.to_numpy()
+    losses = log_loss(seen, target) if classes else absolute_error(seen, target)
     return WindowMeasured(
         metric_interval(config.metric, seen, target),
         Moments.of(losses),
-        at_random,
-        spread,
+        _class_fit(seen, target, losses, _none_of(given, forgotten)) if classes else _value_fit(seen, target, losses),
         LabelledScores(at, seen, target),
         *(_beside(scored, prefix, at, target, classes=classes, config=config) for prefix in (RAW, CORRECTED)),
     )
+
+
+def _class_fit(
+    scores: Scores, target: npt.NDArray[np.int64], losses: npt.NDArray[np.float64], asked: npt.NDArray[np.bool_]
+) -> Fit:
+    if 2 * asked.sum() < len(target):
+        return Fit(Moments.of(losses[asked]), math.nan, math.nan)
+    scores, target = scores[asked], target[asked]
+    return Fit(Moments.of(losses[asked]), log_loss_at_random(scores, target), class_spread(target))
+
+
+def _value_fit(scores: Scores, target: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]) -> Fit:
+    return Fit(Moments.of(losses), absolute_error_at_random(scores, target), value_spread(target))
+
+
+def _none_of(labels: pa.ChunkedArray, forgotten: Collection[str]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = pc.is_in(labels, value_set=pa.array(sorted(forgotten), pa.string())).to_numpy()
+    return ~found
 
 
 def _beside(

@@ -120,6 +120,7 @@ class Restating:
             scores,
             rt.book.labels(batch),
             classes=manifest.classes,
+            forgotten=self.champion.learnt.difference(manifest.classes),
             id_column=rt.schema.id or "",
             config=rt.config.performance,
         )
@@ -147,9 +148,9 @@ class Restating:
             start=window.start,
             end=window.end,
             rows=measured.loss.n,
-            skill=measured.skill,
-            error=measured.skill_error,
-            spread=measured.spread,
+            skill=measured.fit.skill,
+            error=measured.fit.error,
+            spread=measured.fit.spread,
             revision=revision,
             moved=_inputs_moved(record),
         )

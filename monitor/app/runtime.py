@@ -51,12 +51,13 @@ _GENERATION = "generation"  # state key: who wrote this deployment's files last
 @dataclass(frozen=True, slots=True)
 class Champion:
     """The deployed version, what it was trained on, the detector that watches it under rule `budget`, and what tells
-    how good it is before labels come; None without held-out rows."""
+    how good it is before labels come; None without held-out rows. `learnt`: the classes that any version has known."""
 
     bundle: ModelBundle
     reference: ModelReference
     watch: ModelWatch
     estimator: Estimator | None
+    learnt: frozenset[str]
 
     @property
     def version(self) -> int:
@@ -123,7 +124,8 @@ class Runtime:
         reference = ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
         how = self.config.performance
         estimator = estimator_of(reference.held_out, reference.label_shift, how.calibration, how.estimate)
-        return Champion(bundle, reference, _watch_of(reference, self.config), estimator)
+        learnt = frozenset(name for manifest in self.store.manifests(self.name) for name in manifest.classes)
+        return Champion(bundle, reference, _watch_of(reference, self.config), estimator, learnt)
 
     @contextmanager
     def working(self, patience: timedelta = timedelta(0)) -> Iterator[None]:
