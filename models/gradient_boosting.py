@@ -1,8 +1,8 @@
 """Gradient-boosted trees (scikit-learn's histogram kind) for tables; classes or a value.
 
 Saved as `trees.skops`, never as a pickle, and `model.json`. `model.params` are the arguments of
-`HistGradientBoostingClassifier` or `HistGradientBoostingRegressor`; a tree has 15 leaves unless they say otherwise, half of
-scikit-learn's default, since what is learnt in detail is what drift makes wrong first.
+`HistGradientBoostingClassifier` or `HistGradientBoostingRegressor`. Unless they say otherwise, a tree has 15 leaves,
+half of scikit-learn's default, and leaves are shrunk a little: drift makes wrong first what was learnt in detail.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OWN_TYPES = (  # what these estimators consist of, beyond skops' own list
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 )
-_LEAVES = 15
+_DEFAULTS = {"max_leaf_nodes": 15, "l2_regularization": 1.0}
 _TORCH_BRIDGE = "sklearn.externals.array_api_compat.torch"
 
 
@@ -84,7 +84,7 @@ class GradientBoosting:
         categorical = (np.arange(rows.shape[1]) < len(levels))[model.used]
         seed = int(rng.integers(2**31))
         progress(0.0, "growing trees")
-        trees = kind(**{"random_state": seed, "max_leaf_nodes": _LEAVES, **config}, categorical_features=categorical)
+        trees = kind(**{"random_state": seed, **_DEFAULTS, **config}, categorical_features=categorical)
         model.trees = trees.fit(rows[:, model.used], data.target, sample_weight=data.weights)
         progress(1.0, f"{trees.n_iter_} iterations")
         return model

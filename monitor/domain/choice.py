@@ -10,9 +10,10 @@ DISCOUNT = 0.6  # per attempt; chosen on real streams, where the best window cha
 def choose(losses: Mapping[str, float], record: Mapping[str, float]) -> tuple[str, dict[str, float]]:
     """Return the candidate with the best discounted record, and the record to keep for the next attempt.
 
-    `losses` are mean held-out losses of this attempt (`Contender.record`), `record` the sums of earlier attempts, each discounted by
-    `DISCOUNT` per attempt. A candidate without a record is given the mean of the others' records, so that a new one
-    is neither favoured nor punished. Ties go to the first in the order of `losses`. Raises ValueError when empty.
+    `losses` are mean held-out losses of this attempt, not necessarily what the gate asks for; `record` the sums of
+    earlier attempts, each discounted by `DISCOUNT` per attempt. A candidate without a record is given the mean of the
+    others' records, so that a new one is neither favoured nor punished. Ties go to the first in the order of `losses`.
+    Raises ValueError when empty.
     """
     if not losses:
         raise ValueError("no candidates to choose from")
