@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.adapters.atomic_files import sync_folder
+from monitor.adapters.label_files import from_microseconds, to_microseconds
 from monitor.adapters.parquet_files import parquet_files, read_facts, read_parquet, write_parquet
 from monitor.adapters.row_ids import IdIndex, as_ids, digest_ids, hash_ids
 from monitor.adapters.safe_names import safe_name
@@ -23,17 +24,24 @@ from monitor.domain.score_columns import PREFIXES, SERVED
 from monitor.errors import StoreError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Collected:
-    """What is remembered of a written file."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What nearly all files of a deployment have in common."""
 
-    owner: int  # in the index of row ids; a batch that is written again gets a new one
-    path: Path
-    edition: int  # of its batch, from 1
-    window: Window
     id_column: str
     scores: tuple[str, ...]  # names of the score columns
     regression: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Collected:
+    """What is remembered of a written file, in little: there is one more of it for every batch."""
+
+    owner: int  # in the index of row ids; a batch that is written again gets a new one
+    edition: int  # of its batch, from 1
+    start: int  # of the window, µs since 1970
+    end: int
+    form: _Form
     digest: str
 
 
@@ -49,17 +57,21 @@ class ParquetCollectedData:
         self._files: dict[str, _Collected] | None = None
         self._order: tuple[str, ...] | None = None
         self._index: IdIndex | None = None
-        self._batch_of: dict[int, str] = {}  # owner → batch, of those that are not replaced or discarded
-        self._owners = 0
+        self._form = _Form("", (), False)  # of the file that was last written or read
+        self._batch_of: list[str | None] = [None]  # by owner, from 1; None: replaced or discarded
         self._latest_ids: tuple[int, pa.Array] = (0, None)  # of one owner: joining labels asks for the same ones again
 
     def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
         wanted = as_ids(ids)
         with self._lock:
-            positions, owners = self._indexed().hits(hash_ids(wanted))
+            try:
+                positions, owners = self._indexed().hits(hash_ids(wanted))
+            except StoreError:
+                self._index = None  # somebody has removed its files: it is made anew
+                raise
             found: dict[int, str] = {}
             for owner in np.unique(owners):
-                other = self._batch_of.get(int(owner))
+                other = self._batch_of[int(owner)]
                 if other is None or other == batch:
                     continue
                 candidates = positions[owners == owner]
@@ -84,8 +96,7 @@ class ParquetCollectedData:
         for prefix, others in (beside or {}).items():
             table, _ = _with_scores(table, prefix, others, classes)
         ids = as_ids(rows.column(0))
-        day = window.start.astimezone(UTC).date().isoformat()
-        path = self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
+        path = self._path(batch, to_microseconds(window.start))
         facts: dict[str, Any] = {
             "batch": batch,
             "window": [window.start.isoformat(), window.end.isoformat()],
@@ -99,35 +110,36 @@ class ParquetCollectedData:
             replaced = files.get(batch)
             facts["edition"] = replaced.edition + 1 if replaced else 1
             write_parquet(path, table, facts)
-            if replaced is not None and replaced.path != path:
-                _remove(replaced.path)
-            self._remember(path, facts)
+            if replaced is not None and (former := self._path(batch, replaced.start)) != path:
+                _remove(former)
+            self._remember(facts)
             if self._index is not None:
-                self._index.add([(files[batch].owner, hash_ids(ids))])
+                self._index.add(files[batch].owner, hash_ids(ids))
 
     def discard(self, batch: str) -> None:
         with self._lock:
             if (file := self._known().get(batch)) is None:
                 return
-            _remove(file.path)
+            _remove(self._path(batch, file.start))
             self._forget(batch)
 
     def batches(self) -> Sequence[str]:
         with self._lock:
             files = self._known()
             if self._order is None:
-                ends = ((file.window.end, file.window.start, batch) for batch, file in files.items())
+                ends = ((file.end, file.start, batch) for batch, file in files.items())
                 self._order = tuple(batch for *_, batch in sorted(ends))
             return self._order
 
     def window(self, batch: str) -> Window:
-        return self._file(batch).window
+        file = self._file(batch)
+        return Window(from_microseconds(file.start), from_microseconds(file.end))
 
     def ids(self, batch: str) -> pa.Array:
         file = self._file(batch)
         owner, ids = self._latest_ids
         if owner != file.owner:
-            ids = as_ids(read_parquet(file.path, [file.id_column]).column(0))
+            ids = as_ids(read_parquet(self._path(batch, file.start), [file.form.id_column]).column(0))
             self._latest_ids = file.owner, ids
         return ids
 
@@ -135,13 +147,13 @@ class ParquetCollectedData:
         return self._file(batch).digest
 
     def read(self, batch: str) -> pa.Table:
-        return read_parquet(self._file(batch).path).unify_dictionaries()
+        return read_parquet(self._path(batch, self._file(batch).start)).unify_dictionaries()
 
     def scores(self, batch: str) -> Scores:
         file = self._file(batch)
-        table = read_parquet(file.path, file.scores)
-        columns = [table.column(name).to_numpy() for name in file.scores]
-        return columns[0] if file.regression else np.column_stack(columns)
+        table = read_parquet(self._path(batch, file.start), file.form.scores)
+        columns = [table.column(name).to_numpy() for name in file.form.scores]
+        return columns[0] if file.form.regression else np.column_stack(columns)
 
     def quarantine(self, delivery: str, rejected: pa.Table) -> Path | None:
         if not rejected.num_rows:
@@ -172,41 +184,47 @@ class ParquetCollectedData:
         facts = read_facts(path)
         twin = (self._files or {}).get(facts["batch"])
         if twin is None:
-            self._remember(path, facts)
+            self._remember(facts)
             return
         # A crash between writing a batch under another day and removing its former file: the newer one counts.
         if twin.edition > facts["edition"]:
             _remove(path)
             return
-        _remove(twin.path)
-        self._remember(path, facts)
+        _remove(self._path(facts["batch"], twin.start))
+        self._remember(facts)
 
-    def _remember(self, path: Path, facts: Mapping[str, Any]) -> None:
+    def _path(self, batch: str, start: int) -> Path:
+        day = from_microseconds(start).date().isoformat()
+        return self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
+
+    def _remember(self, facts: Mapping[str, Any]) -> None:
         assert self._files is not None
         self._forget(facts["batch"])
-        self._owners += 1
+        start, end = (to_microseconds(datetime.fromisoformat(at)) for at in facts["window"])
+        form = _Form(facts["id_column"], tuple(facts["scores"]), facts["regression"])
+        if form != self._form:
+            self._form = form
         self._files[facts["batch"]] = _Collected(
-            owner=self._owners,
-            path=path,
-            window=Window(*(datetime.fromisoformat(at) for at in facts["window"])),
-            id_column=facts["id_column"],
+            owner=len(self._batch_of),
             edition=facts["edition"],
-            scores=tuple(facts["scores"]),
-            regression=facts["regression"],
+            start=start,
+            end=end,
+            form=self._form,
             digest=facts["digest"],
         )
-        self._batch_of[self._owners] = facts["batch"]
+        self._batch_of.append(facts["batch"])
 
     def _forget(self, batch: str) -> None:
         assert self._files is not None
         self._order = None
         if (file := self._files.pop(batch, None)) is not None:
-            del self._batch_of[file.owner]
+            self._batch_of[file.owner] = None
 
     def _indexed(self) -> IdIndex:
         if self._index is None:
-            index = IdIndex()
-            index.add([(file.owner, hash_ids(self.ids(batch))) for batch, file in self._known().items()])
+            index = IdIndex(self._folder / "ids")
+            for batch, file in self._known().items():
+                index.add(file.owner, hash_ids(self.ids(batch)))
             self._index = index
         return self._index
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from monitor.adapters.id_runs import Hashes
 from monitor.adapters.label_merge import LABEL, Labels
-from monitor.adapters.row_ids import Hashes
 
 
 class PendingLabels:

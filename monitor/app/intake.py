@@ -41,8 +41,7 @@ def waiting_labels(rt: Runtime, now: datetime) -> list[tuple[Delivery, LedgerEnt
 
 def enter_labels(rt: Runtime, source: LabelSource, delivery: Delivery) -> LedgerEntry:
     """Enter one label file that an operator points at; its state tells whether it was there before."""
-    known = _known(rt, DeliveryKind.LABELS)
-    return _see(rt, DeliveryKind.LABELS, delivery, source.fingerprint(delivery), known)
+    return _see(rt, DeliveryKind.LABELS, delivery, source.fingerprint(delivery))
 
 
 def _known(rt: Runtime, kind: DeliveryKind) -> KnownDeliveries:
@@ -55,33 +54,32 @@ def _enter(
     rt: Runtime, kind: DeliveryKind, source: BatchSource | LabelSource, now: datetime
 ) -> Iterator[tuple[Delivery, LedgerEntry]]:
     known = _known(rt, kind)
-    for delivery in source.deliveries():
-        same_file = known.of_file(delivery.locator)
-        unchanged = next((e for e in same_file if (e.size, e.modified) == (delivery.size, delivery.modified)), None)
-        if unchanged is not None and unchanged.state in SETTLED:
-            continue
+    for delivery in known.unsettled(source.deliveries()):
         try:
             if not source.is_complete(delivery, now=now):
                 continue
-            entry = _see(rt, kind, delivery, source.fingerprint(delivery), known)
+            entry = _see(rt, kind, delivery, source.fingerprint(delivery))
         except SourceError as exc:
             rt.log.warning("delivery_unreadable", deployment=rt.name, delivery=delivery.name, error=str(exc))
             rt.unreadable.append(exc)
             continue
-        known.add(entry)
-        if entry.state not in SETTLED:
+        if entry.state in SETTLED:
+            known.settle(entry)
+        else:
             yield delivery, entry
 
 
-def _see(rt: Runtime, kind: DeliveryKind, delivery: Delivery, fingerprint: str, known: KnownDeliveries) -> LedgerEntry:
+def _see(rt: Runtime, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
     """Enter one complete delivery, and settle at once the one that must not be judged."""
-    same_file = known.of_file(delivery.locator)
+    alike = rt.store.matching(rt.name, kind, locator=delivery.locator, fingerprint=fingerprint, name=delivery.name)
+    same_file = [e for e in alike if e.locator == delivery.locator]
     same = next((e for e in same_file if e.fingerprint == fingerprint), None)
     if same is not None:
         return rt.store.see(rt.name, kind, replace(delivery, name=same.name), fingerprint)
-    original = next((e for e in known.of_content(fingerprint) if e.state is not DeliveryState.REPLACED), None)
+    same_content = (e for e in alike if e.fingerprint == fingerprint)
+    original = next((e for e in same_content if e.state is not DeliveryState.REPLACED), None)
     earlier = next((e for e in same_file if e.state in SETTLED), None)
-    name = f"{delivery.name}~{fingerprint[:8]}" if known.has_name(delivery.name) else delivery.name
+    name = f"{delivery.name}~{fingerprint[:8]}" if any(e.name == delivery.name for e in alike) else delivery.name
     entry = rt.store.see(rt.name, kind, replace(delivery, name=name), fingerprint)
     if original is not None and not _was_empty(rt, original):
         reason = f"same content as {original.locator}"

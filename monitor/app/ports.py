@@ -115,6 +115,12 @@ class Store(Protocol):
         """Those with an id above `after`, in the order in which they were first seen, which is that of their ids."""
         ...
 
+    def matching(
+        self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
+    ) -> Sequence[LedgerEntry]:
+        """Those with any of these, in the same order; what is empty is not asked for."""
+        ...
+
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
         """Deliveries that are known and not yet worked off."""
         ...

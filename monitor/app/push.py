@@ -72,7 +72,7 @@ class Push:
         inbox = self.inboxes.get(kind)
         if inbox is None:
             raise ConfigError(f"{self.deployment}: the deployment has no `labels` section")
-        known = next((e for e in reversed(self.store.entries(self.deployment, kind)) if e.name == name), None)
+        known = next(iter(reversed(self.store.matching(self.deployment, kind, name=name))), None)
         if known is not None and known.fingerprint != inbox.hash(content):
             raise ConflictError(f"{self.deployment}: {kind.value} {name!r} was delivered before with other content")
         try:

@@ -98,7 +98,7 @@ class Runtime:
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
     ledger: dict[DeliveryKind, KnownDeliveries] = field(default_factory=dict)
-    revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for
+    revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for, not 0
     expired: datetime | None = None  # when old files were last looked for
     _generation: bytes = b""
     _champion: Champion | None = None
@@ -177,7 +177,8 @@ class Runtime:
         for batch in self.collected.batches():
             if batch not in recorded:
                 self.collected.discard(batch)  # written, but the process died before it was recorded
-        self.revisions = {record["batch"]: record.get("labels_revision", 0) for record in records}
+        revisions = {record["batch"]: record.get("labels_revision", 0) for record in records}
+        self.revisions = {batch: revision for batch, revision in revisions.items() if revision}
         scored = [record for record in records if record["model_version"] is not None]
         self.latest = max((datetime.fromisoformat(record["window_end"]) for record in scored), default=None)
         self._generation = secrets.token_bytes(16)

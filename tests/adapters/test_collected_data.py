@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -123,28 +124,54 @@ def test_on_a_full_disk_nothing_is_half_written_and_it_goes_on_when_there_is_spa
         assert len(ParquetCollectedData(disk).ids("b")) == len(large)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), max_size=30)), max_size=12), st.data())
-def test_the_index_finds_every_pair_and_no_other(parts, data):
-    """Hashes are given, so that equal ones of different ids occur as well."""
-    index = IdIndex()
+@given(st.lists(st.lists(st.integers(0, 12), max_size=30), max_size=12), st.integers(0, 40), st.data())
+def test_the_index_finds_every_pair_and_no_other(parts, in_memory, data):
+    """Hashes are given, so that equal ones of different ids occur as well; what is not in memory is in files."""
     wanted = np.array(data.draw(st.lists(st.integers(0, 14), max_size=20)), np.uint64)
-    group: list[tuple[int, np.ndarray]] = []
-    for owner, (together, hashes) in enumerate(parts):
-        group.append((owner, np.array(hashes, np.uint64)))
-        if not together:
-            index.add(group)
-            group = []
-    index.add(group)
-    positions, owners = index.hits(wanted)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "7.run").write_bytes(b"left by a process that is gone")
+        index = IdIndex(Path(folder), in_memory=in_memory)
+        for owner, hashes in enumerate(parts):
+            index.add(owner, np.array(hashes, np.uint64))
+        positions, owners = index.hits(wanted)
+        rows, stored = sum(map(len, parts)), sum(each.stat().st_size for each in Path(folder).iterdir())
+        assert 12 * (rows - in_memory) <= stored <= 12 * rows
     expected = [
         (owner, position)
-        for owner, (_, hashes) in enumerate(parts)
+        for owner, hashes in enumerate(parts)
         for position, value in enumerate(wanted.tolist())
         for held in hashes
         if held == value
     ]
     assert sorted(zip(owners.tolist(), positions.tolist(), strict=True)) == sorted(expected)
     assert owners.tolist() == sorted(owners.tolist())
+
+
+def test_long_runs_are_merged_in_pieces(tmp_path):
+    """More hashes than are held at a time, in runs that overlap; no file handle stays open."""
+    rng = np.random.default_rng(3)
+    parts = [rng.integers(0, 2**64, size, np.uint64) for size in (1_500_000, 900_000, 1_200_000)]
+    index = IdIndex(tmp_path)
+    for owner, hashes in enumerate(parts):
+        index.add(owner, hashes)
+    assert len(list(tmp_path.iterdir())) == 1
+    wanted = np.concatenate([hashes[:: len(hashes) // 100] for hashes in parts])
+    positions, owners = index.hits(wanted)
+    assert sorted(positions.tolist()) == list(range(len(wanted)))
+    sizes = [len(hashes[:: len(hashes) // 100]) for hashes in parts]
+    assert owners.tolist() == np.repeat(np.arange(3), sizes).tolist()
+
+
+def test_duplicates_are_found_again_after_the_index_was_removed(tmp_path):
+    collected = ParquetCollectedData(tmp_path)
+    ids = [f"r{i}" for i in range(10_000)]
+    collect(collected, "a", ids)
+    assert collected.duplicates("b", pa.array(ids[-1:])) == {0: "a"}
+    (run,) = (tmp_path / "ids").iterdir()
+    run.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        collected.duplicates("b", pa.array(ids[-1:]))
+    assert collected.duplicates("b", pa.array(ids[-1:])) == {0: "a"}
 
 
 @given(st.text(max_size=300), st.text(max_size=300))

@@ -1,32 +1,35 @@
-"""What is kept of the ledger between passes is what the ledger says, and little of it is asked for again."""
+"""What is kept of the ledger between passes is which files are settled, and little of it is asked for again."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.app.known_deliveries import SETTLED, KnownDeliveries
-from monitor.domain.batch import DeliveryKind, DeliveryState, LedgerEntry
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
+LYING = [
+    Delivery(locator=f"incoming/{k}", name=f"batch {k}", size=size, modified=T0 + timedelta(seconds=k))
+    for k in range(4)
+    for size in (1, 2)
+]
 
 
 def entry(id_: int, state: DeliveryState) -> LedgerEntry:
+    file = LYING[id_ % 6]
     return LedgerEntry(
         id=id_,
         deployment="tiny",
         kind=DeliveryKind.BATCH,
-        locator=f"incoming/{id_ % 3}",
+        locator=file.locator,
         fingerprint=f"content {id_ % 2}",
-        name=f"batch {id_}",
-        size=1,
-        modified=T0,
+        name=file.name,
+        size=file.size,
+        modified=file.modified,
         state=state,
-        reason="",
-        window=None,
     )
 
 
@@ -40,19 +43,15 @@ def test_it_agrees_with_the_ledger_after_every_pass(passes):
             if id_ not in ledger or ledger[id_].state not in SETTLED:
                 ledger[id_] = entry(id_, state)
         known.update([e for e in ledger.values() if e.id > known.settled_to])
-        for locator in {e.locator for e in ledger.values()}:
-            assert known.of_file(locator) == [e for e in ledger.values() if e.locator == locator]
-        for content in {e.fingerprint for e in ledger.values()}:
-            assert known.of_content(content) == [e for e in ledger.values() if e.fingerprint == content]
+        settled = {(e.locator, e.size, e.modified) for e in ledger.values() if e.state in SETTLED}
+        assert known.unsettled(LYING) == [d for d in LYING if (d.locator, d.size, d.modified) not in settled]
         still_open = [e.id for e in ledger.values() if e.state not in SETTLED]
         assert known.settled_to == min(still_open, default=len(ledger) + 1) - 1
 
 
-def test_what_becomes_of_an_entry_takes_its_place():
+def test_a_file_that_was_touched_is_settled_as_it_is_now():
     known = KnownDeliveries()
-    seen = entry(1, DeliveryState.SEEN)
-    known.add(seen)
-    known.add(replace(seen, state=DeliveryState.DONE))
-    assert known.of_file(seen.locator) == [replace(seen, state=DeliveryState.DONE)]
-    assert known.has_name(seen.name)
-    assert not known.has_name("another")
+    assert known.unsettled([]) == []
+    known.update([entry(1, DeliveryState.DONE)])
+    known.settle(entry(2, DeliveryState.DONE))
+    assert known.unsettled(LYING[:4]) == [LYING[0], LYING[3]]

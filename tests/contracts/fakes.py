@@ -103,6 +103,13 @@ class FakeStore:
         entries = self._tables.ledger.values()
         return [e for e in entries if e.deployment == deployment and e.kind == kind and e.id > after]
 
+    def matching(
+        self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
+    ) -> Sequence[LedgerEntry]:
+        every = self.entries(deployment, kind)
+        asked = {("locator", locator), ("fingerprint", fingerprint), ("name", name)}
+        return [e for e in every if any(value and getattr(e, column) == value for column, value in asked)]
+
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
         waiting = (DeliveryState.SEEN, DeliveryState.CLAIMED)
         return sum(entry.state in waiting for entry in self.entries(deployment, kind))

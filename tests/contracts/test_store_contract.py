@@ -76,6 +76,10 @@ def test_other_content_place_kind_or_deployment_is_another_entry(store: Store):
     assert list(store.entries("shop", BATCH)) == entries[:3]  # in the order in which they were first seen
     assert list(store.entries("shop", BATCH, after=entries[0].id)) == entries[1:3]
     assert list(store.entries("shop", DeliveryKind.LABELS)) == [entries[3]]
+    assert list(store.matching("shop", BATCH, locator="/other", fingerprint="bb")) == entries[1:3]
+    assert list(store.matching("shop", BATCH, fingerprint="aa")) == [entries[0], entries[2]]
+    assert list(store.matching("shop", BATCH, name=DELIVERY.name)) == entries[:3]
+    assert list(store.matching("shop", BATCH, name="another")) == []
 
 
 def test_times_come_back_aware_and_in_utc(store: Store):

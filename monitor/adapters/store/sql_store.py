@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, Table, delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from monitor.adapters.process_identity import is_alive
@@ -68,6 +68,14 @@ class SqlStore:
     def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
         of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
         rows = select(ledger).where(of_kind, ledger.c.id > after)
+        return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
+
+    def matching(
+        self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
+    ) -> Sequence[LedgerEntry]:
+        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
+        asked = ((ledger.c.locator, locator), (ledger.c.fingerprint, fingerprint), (ledger.c.name, name))
+        rows = select(ledger).where(of_kind, or_(*(column == value for column, value in asked if value)))
         return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
 
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from monitor.domain.batch import aware
 
-SCHEMA_REVISION = "0001"  # the newest of `migrations/versions`
+SCHEMA_REVISION = "0002"  # the newest of `migrations/versions`
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in INTEGER columns
 
@@ -65,6 +65,8 @@ ledger = Table(
     UniqueConstraint("deployment", "kind", "locator", "fingerprint", name="uq_ledger_delivery"),
     CheckConstraint("(window_start IS NULL) = (window_end IS NULL)", name="ck_ledger_window"),
 )
+for _column in (ledger.c.fingerprint, ledger.c.name):
+    Index(f"ix_ledger_{_column.name}", ledger.c.deployment, ledger.c.kind, _column)
 
 records = Table(
     "records",
