@@ -232,6 +232,8 @@ def _record(
     if judged:
         rt.latest = clock
     restating.announce()
+    verdicts = {channel.value: verdict.verdict.value for channel, verdict in record.verdicts.items()}
+    rt.log.info("decision", deployment=rt.name, version=record.model_version, verdicts=verdicts, **body)
     return record
 
 
