@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from monitor.app.runtime import Runtime
 from monitor.domain.batch import DeliveryKind, DeliveryState
 
 _DAILY = timedelta(days=1)
+_GOING = "expiring"  # state key: batches whose rows are being removed, and count as used no longer
 _OPEN = (DeliveryState.SEEN, DeliveryState.CLAIMED)
 
 
@@ -40,13 +42,18 @@ def expire(rt: Runtime, now: datetime) -> dict[str, int]:
 
 
 def _expire_rows(rt: Runtime, before: datetime) -> int:
-    """The count of labels that attempts have used goes down with the rows, or new ones would seem to be old."""
+    """The count of labels that attempts have used goes down with the rows, or new ones would seem to be old.
+
+    It goes down first, and once: for which batches it did is remembered until their rows are gone, whatever ends the
+    process, or fails, in between.
+    """
     keep = {batch for manifest in rt.store.manifests(rt.name) for batch in manifest.lineage.batches}
     going = [batch for batch in rt.expiry.batches(before) if batch not in keep]
     if not going:
         return 0
     labelled = rt.book.labelled_rows()
-    rows = [labelled[batch] for batch in going if labelled.get(batch)]
+    counted = set(json.loads(rt.store.state(rt.name, _GOING) or b"[]"))
+    rows = [labelled[batch] for batch in going if labelled.get(batch) and batch not in counted]
     memory = RetrainMemory.load(rt.store, rt.name)
     memory = replace(
         memory,
@@ -55,6 +62,9 @@ def _expire_rows(rt: Runtime, before: datetime) -> int:
     )
     with rt.transaction() as tx:
         memory.save(tx, rt.name)
+        tx.put_state(rt.name, _GOING, json.dumps(going).encode())
     removed = rt.expiry.remove_rows(before, keep)
+    with rt.transaction() as tx:
+        tx.put_state(rt.name, _GOING, b"[]")
     rt.collected, rt.book = rt.open_data()  # they hold in memory what was there
     return removed

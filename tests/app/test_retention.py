@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from monitor.app.retrain_model import Orders
 from monitor.app.runtime import Champion, Runtime
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, StoreError
 from tests.support.project import Project
 
 DAY = timedelta(days=1)
@@ -78,6 +81,47 @@ def test_rows_go_but_for_those_of_a_version(project: Project):
         assert [record.batch for record in app.once()] == [name]
         app.once()
         assert app.store.record("tiny", name)["performance"]["labels_coverage"] == 1.0
+
+
+def test_labels_of_rows_that_cannot_be_removed_are_subtracted_once(tmp_path: Path):
+    """The disk fails after the count went down: the next day it goes down no further, and the rows go."""
+    project = Project.create(tmp_path / "project", changes=CHANGES)
+    for _ in range(4):
+        project.add_batch()
+    with open_application(project.config) as app:
+        app.once()
+        app.once()
+        runtime, rows = app.runtime("tiny"), project.folder / "var" / "collected" / "tiny" / "rows"
+        with runtime.working():
+            used = RetrainMemory(rows_used=480, batches_used=4)
+            with runtime.transaction() as tx:
+                used.save(tx, "tiny")
+            for name in ("batch_000", "batch_001"):
+                age(rows, 200, f"{name}.parquet")
+            with read_only(rows):
+                for _ in range(3):
+                    with pytest.raises(StoreError, match="cannot be removed: Read-only file system"):
+                        expire(runtime, runtime.clock())
+                    memory = RetrainMemory.load(app.store, "tiny")
+                    assert (memory.rows_used, memory.batches_used) == (240, 2)
+            assert expire(runtime, runtime.clock())["rows"] == 2
+            age(rows, 200, "batch_002.parquet")
+            assert expire(runtime, runtime.clock())["rows"] == 1
+            memory = RetrainMemory.load(app.store, "tiny")
+            assert (memory.rows_used, memory.batches_used) == (120, 1)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing can be written or removed below; skips the test where mounting is not allowed."""
+    for options in (["--bind", str(folder)], ["-o", "remount,ro,bind"]):
+        done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"left out: a folder cannot be made read-only here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_what_is_not_there_any_more_is_not_missed(project: Project):
