@@ -36,6 +36,7 @@ from monitor.app import champion
 from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
+from monitor.app.crashes import report_crashed, retrain_crashed
 from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
@@ -129,8 +130,11 @@ class Application:
         *,
         names: Sequence[str] | None = None,
         listener: Listener | None = None,
+        hung_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """The daemon: blocks until SIGTERM or SIGINT. Deployments that another daemon works on are stood by for.
+
+        `hung_up`: whether SIGHUP came before the daemon could hear it; the configuration is then read once more.
 
         Ends the process when a pass does not end before the drain's deadline: what it was at is done again at the
         next start, and user code that hangs must not keep the process from stopping.
@@ -148,7 +152,7 @@ class Application:
             log=self.log,
         )
         gc.freeze()  # modules and configuration stay: looking through them took a tenth of a second each time
-        drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self))
+        drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self), hung_up=hung_up)
         self._attempts.shutdown(wait=False, cancel_futures=True)
         if not drained or self._at_attempt:
             os._exit(0)
@@ -216,6 +220,9 @@ class Application:
             except MonitorError as exc:
                 self.log.warning("retrain_given_up", deployment=name, error=str(exc))
                 raise
+            except Exception as exc:
+                retrain_crashed(self._runtimes[name], exc, dry_run=dry_run)
+                raise
             finally:
                 self._at_attempt.discard(name)
 
@@ -279,7 +286,8 @@ class Application:
             config = self.deployments.get(seen.deployment)  # None: it was removed while this pass was made
             when = config.reports.when if config else "never"
             if when == "always" or (when == "on_drift" and seen.verdict is Verdict.DRIFT):
-                self._reports_due = [each for each in self._reports_due if not each.done() or each.exception()]
+                raised = self.daemon is None  # only `once` raises what ended a report
+                self._reports_due = [f for f in self._reports_due if not f.done() or (raised and f.exception())]
                 self._reports_due.append(self._reports.submit(self._report, seen.deployment, seen.batch))
 
         return replace(listener, record=record)
@@ -293,6 +301,9 @@ class Application:
         except MonitorError as exc:
             self.log.warning("report_failed", deployment=name, batch=batch, error=str(exc))
             return
+        except Exception as exc:
+            report_crashed(runtime, exc, batch)
+            raise
         if report.file is None:
             self.log.info("report_skipped", deployment=name, batch=batch, reason=report.reason)
         else:

@@ -80,7 +80,13 @@ class Daemon:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
-    def run(self, listener: Listener, serve: Callable[[], AbstractContextManager[str]]) -> bool:
+    def run(
+        self,
+        listener: Listener,
+        serve: Callable[[], AbstractContextManager[str]],
+        *,
+        hung_up: Callable[[], bool],
+    ) -> bool:
         """Block until SIGTERM or SIGINT, SIGHUP reloads; `serve` opens the HTTP server and says where it listens.
 
         False when a pass was still at work at the deadline: the process had better end without waiting for it.
@@ -89,6 +95,8 @@ class Daemon:
         for name in self._runtimes:
             self._wake_up(name)
         earlier = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        if hung_up():  # while the process started
+            self._signals.put(signal.SIGHUP)
         try:
             with serve() as address:
                 self._wake_ups.start()

@@ -22,7 +22,7 @@ from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
 from monitor.errors import ConfigError, ModelError
 
-_FAILED = "failed"
+FAILED = "failed"
 _NUMBERS = ("checks", "facts", "intervals")  # of which there are too many for one line
 
 
@@ -83,7 +83,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
     mode = orders.mode or rt.config.retrain.mode
     dry_run, now = mode == "dry_run", rt.latest or rt.clock()
     if (lacking := lacking_space(rt)) is not None:
-        return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=lacking, dry_run=dry_run), None, now)
+        return _remember(rt, Attempt(trigger=trigger, outcome=FAILED, reason=lacking, dry_run=dry_run), None, now)
     rt.log.info("retrain_started", deployment=rt.name, trigger=trigger.value, dry_run=dry_run)
     with staging_folder(rt) as folder:
         snapshot = take_snapshot(
@@ -108,7 +108,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
         try:
             result = rt.trainer.train(job, progress)
         except ModelError as exc:
-            return _remember(rt, Attempt(trigger=trigger, outcome=_FAILED, reason=str(exc)), snapshot, now)
+            return _remember(rt, Attempt(trigger=trigger, outcome=FAILED, reason=str(exc)), snapshot, now)
         attempt = _judged(result, trigger, dry_run=dry_run)
         entrance = None
         if attempt.outcome == Outcome.PROMOTE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,11 +31,12 @@ def run(session: Session, names: NamesOrAll = None) -> None:
 
     SIGHUP reads the configuration again.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: by default it ends the process
+    hung_up = Event()  # before there is something to reload; by default the signal ends the process
+    signal.signal(signal.SIGHUP, lambda _number, _frame: hung_up.set())
     with session.application(names, talkative=True) as app:
         from monitor.web.serve import serve
 
-        app.run(serve, names=names_or_all(app.deployments, None))
+        app.run(serve, names=names_or_all(app.deployments, None), hung_up=hung_up.is_set)
 
 
 def once(

@@ -279,3 +279,26 @@ def test_a_token_comes_and_goes_and_what_takes_a_restart_says_so(running: Daemon
     monitor.write_text(yaml.safe_dump({**plain, "workers": 3, "http": {"bind": "127.0.0.1:1"}}))
     assert "`workers`, `http.bind` cannot change while the daemon runs" in str(daemon.hangs_up(well=False)["error"])
     assert status("two") == 200
+
+
+def test_a_hang_up_while_the_process_starts_reloads_once(tmp_path: Path):
+    project = Project.create(tmp_path / "project", changes=QUIET)
+    running = Running(project)
+    try:
+        until(lambda: catches_hang_ups(running.process.pid))
+        assert not running.events("started")
+        for _ in range(3):
+            running.process.send_signal(signal.SIGHUP)
+        assert not running.events("started"), "it came too late to say anything"
+        running.wait_for("config_reloaded")
+        assert running.stop() == 0
+        assert len(running.events("config_reloaded")) == 1
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def catches_hang_ups(pid: int) -> bool:
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert caught is not None
+    return bool(int(caught[1], 16) & 1 << (signal.SIGHUP - 1))
