@@ -67,4 +67,6 @@ def _expire_rows(rt: Runtime, before: datetime) -> int:
     with rt.transaction() as tx:
         tx.put_state(rt.name, _GOING, b"[]")
     rt.collected, rt.book = rt.open_data()  # they hold in memory what was there
+    for batch in going:
+        rt.revisions.pop(batch, None)
     return removed
