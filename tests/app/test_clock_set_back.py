@@ -63,7 +63,7 @@ def test_the_daemon_wakes_up_all_deployments_at_once(tmp_path):
             clock=clock,
             log=app.log,
         )
-        daemon.run(Listener(), lambda: nullcontext("nowhere"))
+        daemon.run(Listener(), lambda: nullcontext("nowhere"), hung_up=lambda: False)
     assert wake_ups.brought_forward == ["tiny"]
 
 
