@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.missing import missing
+
 PROJECT = Path(__file__).parent.parent
 
 pytest_plugins = ["tests.support.postgresql"]
@@ -42,10 +44,10 @@ def real_stream() -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         if not (file := folder / f"{name}.parquet").is_file():
-            missing = f"there is no {file}; MONITOR_REAL_DATA names the folder with the recorded streams"
+            absent = f"there is no {file}; MONITOR_REAL_DATA names the folder with the recorded streams"
             if os.environ.get("MONITOR_REQUIRE_REAL_DATA") == "1":
-                pytest.fail(missing)
-            pytest.skip(missing)
+                pytest.fail(absent)
+            pytest.skip(absent)
         return file
 
     return find
@@ -53,10 +55,7 @@ def real_stream() -> Callable[[str], Path]:
 
 def _program(name: str, *other_names: str) -> Path:
     if (found := next(filter(None, map(shutil.which, (name, *other_names))), None)) is None:
-        missing = f"{name} is not installed; `make test` installs it, or says how"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        missing(f"{name} is not installed; `make test` installs it, or says how")
     return Path(found)
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system in memory, which only root may mount."""
+"""Disks that are full or cannot be written to: file systems that only root may mount."""
 
 from __future__ import annotations
 
@@ -8,23 +8,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.support.missing import missing
 
 
 @contextmanager
 def small_disk(folder: Path, size_kib: int) -> Iterator[Path]:
-    """Mount an empty file system of this size at `folder`; skips the test where that is not allowed."""
-    if os.geteuid() != 0:
-        pytest.skip("left out: only root may mount a small file system to fill")
+    """Mount an empty file system of this size at `folder`."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"left out: a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
+    with _mounted(folder, "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs"):
         yield folder
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing can be written or removed below."""
+    with _mounted(folder, "--bind", str(folder)), _mounted(folder, "-o", "remount,ro,bind", undo=False):
+        yield
+
+
+@contextmanager
+def _mounted(folder: Path, *how: str, undo: bool = True) -> Iterator[None]:
+    done = subprocess.run(["mount", *how, str(folder)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        missing(f"nothing can be mounted here: {done.stderr.strip()}")
+    try:
+        yield
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        if undo:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def fill(folder: Path, *, leave_kib: int = 0) -> Path:

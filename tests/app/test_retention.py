@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from monitor.app.runtime import Champion, Runtime
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind
 from monitor.errors import ConfigError, StoreError
+from tests.adapters.small_disk import read_only
 from tests.support.project import Project
 
 DAY = timedelta(days=1)
@@ -109,19 +107,6 @@ def test_labels_of_rows_that_cannot_be_removed_are_subtracted_once(tmp_path: Pat
             assert expire(runtime, runtime.clock())["rows"] == 1
             memory = RetrainMemory.load(app.store, "tiny")
             assert (memory.rows_used, memory.batches_used) == (120, 1)
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Nothing can be written or removed below; skips the test where mounting is not allowed."""
-    for options in (["--bind", str(folder)], ["-o", "remount,ro,bind"]):
-        done = subprocess.run(["mount", *options, str(folder)], check=False, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"left out: a folder cannot be made read-only here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_what_is_not_there_any_more_is_not_missed(project: Project):
