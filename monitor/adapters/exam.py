@@ -39,7 +39,7 @@ class Contender:
         return float(self.answers.losses.mean())
 
     @property
-    def record(self) -> float:
+    def choice_loss(self) -> float:
         """What candidates are chosen by: the mean Brier score of classes, the absolute error of a value.
 
         Both scores of classes are proper, but under drift a few confident errors decide the log loss; it then chooses

@@ -58,7 +58,7 @@ class Training:
         champion = self._champion()
         contenders, facts = self._contenders()
         losses = {name: each.loss for name, each in contenders.items()}
-        chosen, record = choose({name: each.record for name, each in contenders.items()}, self._order["record"])
+        chosen, record = choose({name: each.choice_loss for name, each in contenders.items()}, self._order["record"])
         best = contenders[chosen]
         judgement = self._judge(champion, best, leakage, len({id(each) for each in contenders.values()}))
         if champion is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from monitor.domain.label_trust import Standing
 from monitor.stats.performance import higher_is_better
 
 LOOK_BACK: Final = 50  # records; labels that come later than that say nothing about now
@@ -22,10 +23,13 @@ def correction_helps(records: Sequence[Mapping[str, Any]], version: int, metric:
 
 
 def _gain(record: Mapping[str, Any]) -> Sequence[float]:
-    """By which the metric is larger with the correction, times the labelled rows; nothing where one is not known."""
+    """By which the metric is larger with the correction, times the labelled rows.
+
+    Nothing where one of both is not known, or the labels are held: they may be wrong.
+    """
     seen = record["performance"]
     served, raw, corrected = seen["realised"], seen["raw"], seen["corrected"]
-    if served is None or (raw is None and corrected is None):
+    if served is None or (raw is None and corrected is None) or seen["labels"] == Standing.HELD:
         return ()
     rows = record["rows"] * seen["labels_coverage"]
     return (rows * (served - raw if raw is not None else corrected - served),)

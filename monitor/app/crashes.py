@@ -13,7 +13,7 @@ from monitor.errors import StoreError
 
 
 def retrain_crashed(rt: Runtime, exc: Exception, *, dry_run: bool) -> None:
-    """An attempt that failed, in the journal and so in the metrics."""
+    """One that was begun over HTTP: an attempt that failed, in the journal and so in the metrics."""
     shown = _shown(rt, exc)
     rt.log.error("retrain_crashed", deployment=rt.name, error=repr(shown), exc_info=shown)
     attempt = Attempt(trigger=Trigger.OPERATOR, outcome=FAILED, reason=repr(shown), dry_run=dry_run)

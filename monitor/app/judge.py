@@ -84,8 +84,8 @@ class Fit:
     """Of labels and scores, on the rows whose label the model could have given.
 
     `at_random`: what the loss would be if the same labels were dealt out to these rows at random; `spread`: how much
-    the labels differ. A model that was asked for classes it has forgotten says nothing about their labels: all are NaN
-    when that is most of the window.
+    the labels differ. A model that was asked for classes it has forgotten says nothing about their labels: both
+    are NaN when that is most of the window.
     """
 
     loss: Moments

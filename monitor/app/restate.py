@@ -141,7 +141,7 @@ class Restating:
 
     def _examine(self, record: Mapping[str, Any], measured: WindowMeasured, revision: int) -> tuple[str, ...]:
         config, batch, window = self.rt.config.labels, record["batch"], _window(record)
-        if config is None or measured.loss.n < _FEWEST:
+        if config is None or measured.fit.loss.n < _FEWEST:
             return ()
         seen = WindowSkill(
             batch=batch,
