@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from monitor.adapters.process_identity import is_alive
 from monitor.adapters.store.encoding import from_blob, from_json
-from monitor.adapters.store.engine import INSERT, open_engine, parse_url, writing
+from monitor.adapters.store.engine import open_engine, parse_url, writing
 from monitor.adapters.store.migrate import migrate
-from monitor.adapters.store.tables import (
-    alias_moves,
-    aliases,
-    events,
-    leases,
-    ledger,
-    measures,
-    records,
-    states,
-    versions,
+from monitor.adapters.store.statements import (
+    ALIAS,
+    CLAIM_FREE,
+    ENTRIES,
+    RECORD,
+    RELEASE,
+    STATE,
+    matching,
+    see,
+    take_free,
 )
+from monitor.adapters.store.tables import alias_moves, events, leases, ledger, measures, records, versions
 from monitor.adapters.store.transaction import SqlTransaction
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window, aware
 from monitor.domain.version import Alias, AliasMove, Manifest
@@ -61,22 +62,23 @@ class SqlStore:
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         with self._open(self._writer) as connection:
-            yield SqlTransaction(connection)
+            transaction = SqlTransaction(connection)
+            yield transaction
+            transaction.flush()
 
     # ledger
 
     def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
-        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
-        rows = select(ledger).where(of_kind, ledger.c.id > after)
-        return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
+        asked = {"deployment": deployment, "kind": kind.value, "after": after}
+        return [_entry(row) for row in self._all(ENTRIES, asked)]
 
     def matching(
         self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
     ) -> Sequence[LedgerEntry]:
-        of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
-        asked = ((ledger.c.locator, locator), (ledger.c.fingerprint, fingerprint), (ledger.c.name, name))
-        rows = select(ledger).where(of_kind, or_(*(column == value for column, value in asked if value)))
-        return [_entry(row) for row in self._all(rows.order_by(ledger.c.id))]
+        given = {"locator": locator, "fingerprint": fingerprint, "name": name}
+        asked = {column: value for column, value in given.items() if value}
+        found = self._all(matching(*asked), {"deployment": deployment, "kind": kind.value, **asked})
+        return [_entry(row) for row in found]
 
     def count_waiting(self, deployment: str, kind: DeliveryKind) -> int:
         of_kind = (ledger.c.deployment == deployment) & (ledger.c.kind == kind.value)
@@ -89,32 +91,30 @@ class SqlStore:
         return [row.modified for row in self._all(rows.order_by(ledger.c.id.desc()).limit(last))]
 
     def see(self, deployment: str, kind: DeliveryKind, delivery: Delivery, fingerprint: str) -> LedgerEntry:
-        fresh = {"size": delivery.size, "modified": delivery.modified}
-        key = {
+        row = {
             "deployment": deployment,
             "kind": kind.value,
             "locator": delivery.locator,
             "fingerprint": fingerprint,
+            "name": delivery.name,
+            "size": delivery.size,
+            "modified": delivery.modified,
+            "state": DeliveryState.SEEN.value,
+            "reason": "",
         }
         with self._open(self._writer) as connection:
-            statement = INSERT[connection.dialect.name](ledger).values(
-                **key, **fresh, name=delivery.name, state=DeliveryState.SEEN.value, reason=""
-            )
-            statement = statement.on_conflict_do_update(index_elements=list(key), set_=fresh)
-            return _entry(connection.execute(statement.returning(ledger)).one())
+            return _entry(connection.execute(see(connection.dialect.name), row).one())
 
     def claim(self, entry_id: int, *, owner: str, until: datetime) -> bool:
-        now = datetime.now(UTC)
         aware(until)
         with self._open(self._writer) as connection:
+            if connection.execute(CLAIM_FREE, {"entry": entry_id, "asker": owner, "until": until}).rowcount:
+                return True
             columns = select(ledger.c.state, ledger.c.owner, ledger.c.until)
             row = connection.execute(columns.where(ledger.c.id == entry_id).with_for_update()).one_or_none()
             if row is None:
                 raise LookupError(f"no ledger entry {entry_id}")
-            claimed = row.state == DeliveryState.CLAIMED
-            if claimed and _is_held(row.owner, row.until, asker=owner, now=now):
-                return False
-            if not claimed and row.state != DeliveryState.SEEN:
+            if row.state != DeliveryState.CLAIMED or _is_held(row.owner, row.until, asker=owner, now=datetime.now(UTC)):
                 return False
             values = {"state": DeliveryState.CLAIMED.value, "owner": owner, "until": until}
             connection.execute(update(ledger).where(ledger.c.id == entry_id).values(values))
@@ -126,21 +126,21 @@ class SqlStore:
         aware(now)
         aware(until)
         with self._open(self._writer) as connection:
-            first = INSERT[connection.dialect.name](leases).values(name=name, owner=owner, until=until)
-            if connection.execute(first.on_conflict_do_nothing().returning(leases.c.name)).first() is not None:
+            row = {"name": name, "owner": owner, "until": until}
+            if connection.execute(take_free(connection.dialect.name), row).first() is not None:
                 return None
-            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
-            if row is None:  # released between the two statements, by another process
-                connection.execute(insert(leases), {"name": name, "owner": owner, "until": until})
+            known = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
+            if known is None:  # released between the two statements, by another process
+                connection.execute(insert(leases), row)
                 return None
-            if _is_held(row.owner, row.until, asker=owner, now=now):
-                return str(row.owner)
+            if _is_held(known.owner, known.until, asker=owner, now=now):
+                return str(known.owner)
             connection.execute(update(leases).where(leases.c.name == name).values(owner=owner, until=until))
             return None
 
     def release_lease(self, name: str, *, owner: str) -> None:
         with self._open(self._writer) as connection:
-            connection.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+            connection.execute(RELEASE, {"lease": name, "holder": owner})
 
     # history
 
@@ -153,7 +153,7 @@ class SqlStore:
         return [self._decoded(row.body) for row in rows]
 
     def record(self, deployment: str, batch: str) -> dict[str, Any] | None:
-        found = self._scalar(select(records.c.body).where(records.c.deployment == deployment, records.c.batch == batch))
+        found = self._scalar(RECORD, {"deployment": deployment, "name": batch})
         return None if found is None else self._decoded(found)
 
     def measures(self, deployment: str, batch: str) -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ class SqlStore:
         return int(self._scalar(select(func.count()).select_from(records).where(records.c.deployment == deployment)))
 
     def state(self, deployment: str, key: str) -> bytes | None:
-        found = self._scalar(select(states.c.body).where(states.c.deployment == deployment, states.c.key == key))
+        found = self._scalar(STATE, {"deployment": deployment, "name": key})
         return None if found is None else bytes(found)
 
     # versions
@@ -200,9 +200,7 @@ class SqlStore:
         )
 
     def alias(self, deployment: str, alias: Alias) -> int | None:
-        found = self._scalar(
-            select(aliases.c.version).where(aliases.c.deployment == deployment, aliases.c.alias == alias.value)
-        )
+        found = self._scalar(ALIAS, {"deployment": deployment, "name": alias.value})
         return None if found is None else int(found)
 
     def alias_history(self, deployment: str, alias: Alias) -> list[AliasMove]:
@@ -219,13 +217,13 @@ class SqlStore:
         newest_first = rows.order_by(table.c.id.desc()).limit(last)
         return list(reversed(self._all(newest_first)))
 
-    def _all(self, rows: Select[Any]) -> Sequence[Row[Any]]:
+    def _all(self, rows: Select[Any], asked: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         with self._open(self._reader) as connection:
-            return connection.execute(rows).all()
+            return connection.execute(rows, asked).all()
 
-    def _scalar(self, rows: Select[Any]) -> Any:
+    def _scalar(self, rows: Select[Any], asked: Mapping[str, Any] | None = None) -> Any:
         with self._open(self._reader) as connection:
-            return connection.execute(rows).scalar()
+            return connection.execute(rows, asked).scalar()
 
     def _decoded(self, stored: str | bytes) -> Any:
         try:
