@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,7 @@ import pyarrow as pa
 from monitor.adapters.adwin import Adwin
 from monitor.adapters.artefacts import FolderArtefacts
 from monitor.adapters.atomic_files import remove_partial_files
-from monitor.adapters.collected_data import ParquetCollectedData
+from monitor.adapters.collected_data import ParquetCollectedData, stored_rows
 from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.expiry import FolderExpiry
 from monitor.adapters.file_source import FileLabelSource, read_table
@@ -41,6 +42,7 @@ from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
+from monitor.app.measures_of import measures_of
 from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
 from monitor.app.push import Push, Pushed
 from monitor.app.reload import Changes, Configuration, Reloaded, changes
@@ -85,6 +87,7 @@ class Application:
         self._pushes = {name: push for name, (_, push) in made.items()}
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._reports_due: list[Future[None]] = []
+        self._measuring = threading.Lock()
         self._at_attempt: set[str] = set()
         self._attempts = ThreadPoolExecutor(settings.workers, thread_name_prefix="attempts")
         self.daemon: Daemon | None = None
@@ -233,8 +236,7 @@ class Application:
         return self._pushes[name].take(kind, id_, suffix, content, now=now_utc())
 
     def import_labels(self, name: str, file: Path, progress: Progress) -> dict[str, Any]:
-        runtime = self._runtimes[name]
-        with runtime.working(self.patience):
+        with (runtime := self._runtimes[name]).working(self.patience):
             return import_labels(runtime, file, progress)
 
     def add_model(self, name: str, weights: Path | None, *, code: Path | None, held_out: str | None) -> Manifest:
@@ -267,9 +269,14 @@ class Application:
         with runtime.working(self.patience):
             return reject_labels(runtime, batches, reason)
 
+    def measures(self, name: str, batch: str) -> list[Mapping[str, Any]] | None:
+        """None when there is no such batch. One call at a time: a batch may be large."""
+        with self._measuring:
+            record = self.store.record(name, batch)
+            return None if record is None else measures_of(self._runtimes[name], record)
+
     def report(self, name: str, batch: str) -> Report:
-        runtime = self._runtimes[name]
-        with runtime.working(self.patience):
+        with (runtime := self._runtimes[name]).working(self.patience):
             return report_batch(runtime, batch)
 
     def close(self) -> None:
@@ -356,6 +363,7 @@ class Application:
             open_labels=open_labels,
             read_labelled=read_labelled,
             open_data=open_data,
+            stored_rows=partial(stored_rows, data / "collected" / config.name),
             artefacts=FolderArtefacts(data / "models" / config.name),
             scorer=scorer,
             beside=beside,

@@ -147,7 +147,7 @@ class ParquetCollectedData:
         return self._file(batch).digest
 
     def read(self, batch: str) -> pa.Table:
-        return read_parquet(self._path(batch, self._file(batch).start)).unify_dictionaries()
+        return _read(self._path(batch, self._file(batch).start))
 
     def scores(self, batch: str) -> Scores:
         file = self._file(batch)
@@ -194,8 +194,7 @@ class ParquetCollectedData:
         self._remember(facts)
 
     def _path(self, batch: str, start: int) -> Path:
-        day = from_microseconds(start).date().isoformat()
-        return self._folder / "rows" / f"date={day}" / f"{safe_name(batch)}.parquet"
+        return _path(self._folder, batch, from_microseconds(start))
 
     def _remember(self, facts: Mapping[str, Any]) -> None:
         assert self._files is not None
@@ -227,6 +226,20 @@ class ParquetCollectedData:
                 index.add(file.owner, hash_ids(self.ids(batch)))
             self._index = index
         return self._index
+
+
+def stored_rows(folder: Path, batch: str, start: datetime) -> pa.Table | None:
+    """The rows of a recorded batch whose window starts then, with no look at other files; None when they are gone."""
+    path = _path(folder, batch, start)
+    return _read(path) if path.exists() else None
+
+
+def _path(folder: Path, batch: str, start: datetime) -> Path:
+    return folder / "rows" / f"date={start.date().isoformat()}" / f"{safe_name(batch)}.parquet"
+
+
+def _read(path: Path) -> pa.Table:
+    return read_parquet(path).unify_dictionaries()
 
 
 def _with_scores(rows: pa.Table, prefix: str, scores: Scores, classes: Sequence[str]) -> tuple[pa.Table, list[str]]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -20,6 +19,7 @@ from monitor.app.estimate_performance import Expected, estimate_performance
 from monitor.app.explain_shift import explain_shift
 from monitor.app.intake import Waiting
 from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
+from monitor.app.measures_of import plain_measures
 from monitor.app.memory import DetectorMemory, RetrainMemory
 from monitor.app.ports import Transaction, Validated
 from monitor.app.restate import Restating
@@ -221,8 +221,8 @@ def _record(
     with rt.transaction() as tx:
         for batch, restated in {**restating.records, draft.batch: record.to_dict()}.items():
             tx.put_record(rt.name, batch, restated)
-        if isinstance(seen, Judged):
-            tx.put_measures(rt.name, draft.batch, _measures(seen))
+        if isinstance(seen, Judged) and rt.config.detect.export:
+            tx.put_measures(rt.name, draft.batch, plain_measures(seen.exported))
         restating.save(tx, clock)
         memory.save(tx, rt.name)
         save_trial(tx, rt.name, trial)
@@ -235,14 +235,6 @@ def _record(
     verdicts = {channel.value: verdict.verdict.value for channel, verdict in record.verdicts.items()}
     rt.log.info("decision", deployment=rt.name, version=record.model_version, verdicts=verdicts, **body)
     return record
-
-
-def _measures(judged: Judged) -> list[Mapping[str, Any]]:
-    return [
-        {"channel": channel.value, **measure.to_dict()}
-        for channel, measured in judged.measures.items()
-        for measure in measured
-    ]
 
 
 def _settle(tx: Transaction, item: Waiting, seen: Judged | _Problem) -> None:

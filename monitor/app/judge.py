@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -55,7 +55,7 @@ class Judged:
 
     verdicts: Mapping[Channel, ChannelVerdict]
     memory: DetectorMemory
-    measures: Mapping[Channel, Measures]
+    exported: Mapping[Channel, Measures]  # those of `detect.export`
     label_prior: Mapping[str, ClassShare]
     label_fit: float | None  # p-value that the scores fit these shares
     corrected: bool = False  # the scores that were served are corrected for them
@@ -166,17 +166,13 @@ def judge_batch(
         Channel.INPUTS: reference.inputs.profile(rows),
         Channel.PREDICTIONS: reference.predictions.profile(reference.score_columns(scores)),
     }
-    wanted = tuple(dict.fromkeys((*config.detect.measures, *(DEFAULT if config.detect.rule == "per_batch" else ()))))
-    measures = {
-        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS], wanted),
-        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS], wanted),
-    }
     shares = None if labels is None else labels.shares
     memory = memory.seen(window)
     if config.detect.rule == "budget":
         interval = memory.interval(usual_interval(config, window))
         memory, verdicts = _within_budget(champion, profiles, scores, memory, window=window, interval=interval)
     else:
+        measures = _measured(reference, profiles, DEFAULT)
         seen = None
         if reference.confusion is not None and shares is not None:
             seen = _prior_seen(reference, reference.confusion, shares, scores)
@@ -185,10 +181,19 @@ def judge_batch(
     return Judged(
         verdicts=verdicts,
         memory=memory,
-        measures=measures,
+        exported=_measured(reference, profiles, config.detect.export),
         label_prior={name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in known.items()},
         label_fit=None if shares is None else shares.fit_p,
     )
+
+
+def _measured(
+    reference: ModelReference, profiles: Mapping[Channel, Profile], names: Sequence[str]
+) -> dict[Channel, Measures]:
+    return {
+        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS], names),
+        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS], names),
+    }
 
 
 def _within_budget(

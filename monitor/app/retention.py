@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from monitor.app.measures_of import keep_measures
 from monitor.app.memory import RetrainMemory
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import DeliveryKind, DeliveryState
@@ -51,6 +52,7 @@ def _expire_rows(rt: Runtime, before: datetime) -> int:
     going = [batch for batch in rt.expiry.batches(before) if batch not in keep]
     if not going:
         return 0
+    keep_measures(rt, going)
     labelled = rt.book.labelled_rows()
     counted = set(json.loads(rt.store.state(rt.name, _GOING) or b"[]"))
     rows = [labelled[batch] for batch in going if labelled.get(batch) and batch not in counted]

@@ -81,6 +81,7 @@ class Runtime:
     open_labels: Callable[[Path], LabelSource]  # a source of the one file that an operator points at
     read_labelled: Callable[[str], pa.Table]  # path → validated rows with the label column; the rest is reported
     open_data: Callable[[], tuple[CollectedData, LabelBook]]
+    stored_rows: Callable[[str, datetime], pa.Table | None]  # of a batch whose window starts then; takes no lease
     artefacts: Artefacts
     scorer: Scorer
     beside: Scorer  # for the version on trial beside the champion
@@ -119,9 +120,19 @@ class Runtime:
             self._champion = self.deployed(self.artefacts.verify(manifest))
         return self._champion
 
+    def reference(self, version: int) -> ModelReference:
+        """Of any version, whoever works on the deployment. Raises ArtefactError, LookupError."""
+        champion = self._champion
+        if champion is not None and champion.version == version:
+            return champion.reference
+        manifest = self.store.manifest(self.name, version)
+        if manifest is None:
+            raise LookupError(f"{self.name}: no version {version}")
+        return _reference_in(self.artefacts.verify(manifest))
+
     def deployed(self, bundle: ModelBundle) -> Champion:
         """A version's files as they are when it is the champion."""
-        reference = ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
+        reference = _reference_in(bundle)
         how = self.config.performance
         estimator = estimator_of(reference.held_out, reference.label_shift, how.calibration, how.estimate)
         learnt = frozenset(name for manifest in self.store.manifests(self.name) for name in manifest.classes)
@@ -184,6 +195,10 @@ class Runtime:
         self._generation = secrets.token_bytes(16)
         with self.transaction() as tx:
             tx.put_state(self.name, _GENERATION, self._generation)
+
+
+def _reference_in(bundle: ModelBundle) -> ModelReference:
+    return ModelReference.from_bytes((bundle.folder / "reference.safetensors").read_bytes())
 
 
 def _watch_of(reference: ModelReference, config: Deployment) -> ModelWatch:

@@ -64,9 +64,11 @@ def list_batches(
 
 @read.get("/deployments/{name}/measures/{batch:path}", response_model=list[MeasureAnswer])
 def list_measures(app: App, name: Name, batch: Batch) -> Answer:
-    """All measures of a judged batch, column by column."""
-    _record(app, name, batch)
-    return Answer(app.store.measures(name, batch))
+    """Measures that `detect.measures` names, taken of the rows as you ask; once they expired, as they were kept."""
+    found = app.measures(name, batch)
+    if found is None:
+        raise HTTPException(404, f"{name}: no judged batch {batch!r}")
+    return Answer(found)
 
 
 @read.get("/deployments/{name}/batches/{batch:path}", response_model=BatchAnswer)

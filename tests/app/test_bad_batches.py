@@ -264,7 +264,7 @@ def test_what_is_kept_is_measured(bench, what, measure, column):
     suffix, spoil, _ = HARMLESS[what]
     name, _ = deliver(bench, suffix, spoil)
     judged(bench, name)
-    (found,) = [m for m in bench.app.store.measures("tiny", name) if (m["measure"], m["column"]) == (measure, column)]
+    (found,) = [m for m in bench.app.measures("tiny", name) if (m["measure"], m["column"]) == (measure, column)]
     assert found["effect"] >= 40 / ROWS - 0.01
 
 

@@ -185,7 +185,7 @@ def test_distance_brings_forward_one_attempt_until_a_promotion(tmp_path):
 
 def test_columns_have_limits_of_their_own_and_measures_are_chosen(tmp_path):
     columns = {"*": {"max_distance": 0.5}, "a": {"watch": False}}
-    detect = {**OFF["detect"], "columns": columns, "measures": ["ks", "chi2"]}
+    detect = {**OFF["detect"], "columns": columns, "measures": ["ks", "chi2", "psi"], "export": ["chi2", "psi"]}
     project = Project.create(tmp_path, changes={**OFF, "detect": detect})
     for k in range(QUIET // 2):
         project.add_batch(**({"shift": 3.0} if k >= QUIET // 4 else {}))
@@ -194,7 +194,10 @@ def test_columns_have_limits_of_their_own_and_measures_are_chosen(tmp_path):
         for record in records(app):
             inputs = record["verdicts"]["inputs"]
             assert inputs["columns"] == inputs["beyond"] == []
-            found = {(m["column"], m["measure"]) for m in app.store.measures("tiny", record["batch"])}
+            measures = app.measures("tiny", record["batch"])
+            found = {(m["column"], m["measure"]) for m in measures}
             assert {("a", "ks"), ("b", "ks"), ("colour", "chi2")} <= found
-            assert {measure for _, measure in found} == {"ks", "chi2"}
+            assert {measure for _, measure in found} == {"ks", "chi2", "psi"}
+            stored = app.store.measures("tiny", record["batch"])
+            assert stored == [m for m in measures if m["measure"] != "ks"], "taken in the pass, and of the rows later"
         assert records(app)[-1]["verdicts"]["predictions"]["verdict"] == "drift"  # what is predicted stays watched

@@ -35,7 +35,7 @@ class Switches:
 def lived(folder: Path, *, correct: bool, shares: str = "em") -> tuple[dict[str, Any], list[tuple[str, bool]]]:
     """Two usual batches, two of nearly one class, two usual ones; records and logged switches."""
     changes = {"retrain": {"mode": "off"}, "predictions": {"correct_prior": correct, "shares": shares}}
-    project = Project.create(folder, changes=changes)
+    project = Project.create(folder, changes={**changes, "detect": {"export": ["psi"]}})
     project.batch_rows = 500
     for share in (None, None, 0.95, 0.95, None, None):
         project.add_batch(**({} if share is None else {"share": share}))
@@ -43,6 +43,9 @@ def lived(folder: Path, *, correct: bool, shares: str = "em") -> tuple[dict[str,
     with open_application(project.config, log=log) as app:
         app.once()
         records = {record["batch"]: record for record in app.store.records("tiny")}
+        for batch in records:
+            later = [measure for measure in app.measures("tiny", batch) or () if measure["measure"] == "psi"]
+            assert app.store.measures("tiny", batch) == later, "of what the model said, whatever was served"
     return records, log.seen
 
 

@@ -169,7 +169,7 @@ def shown(app: Application) -> dict[str, Any]:
     store = app.store
     return {
         "records": store.records("tiny"),
-        "measures": [store.measures("tiny", record["batch"]) for record in store.records("tiny")],
+        "measures": [app.measures("tiny", record["batch"]) for record in store.records("tiny")],
         "events": store.events("tiny"),
         "versions": [m.to_dict() for m in store.manifests("tiny")],
         "ledger": [str(entry) for kind in DeliveryKind for entry in store.entries("tiny", kind)],
@@ -192,7 +192,7 @@ def test_it_went_as_wrong_as_it_was_meant_to(told: tuple[Application, list[str]]
     shifts = [r["shift"] for r in records.values() if r["shift"]]
     assert shifts, "an alarm was explained"
     assert all(shift["most_unlike"] == [] for shift in shifts)
-    assert any(m["measure"] == "unseen" and m["effect"] for m in app.store.measures("tiny", "unseen.parquet"))
+    assert any(m["measure"] == "unseen" and m["effect"] for m in app.measures("tiny", "unseen.parquet"))
 
 
 def test_no_value_is_shown(told: tuple[Application, list[str]], project: Project):
@@ -286,9 +286,9 @@ def test_no_file_but_the_collected_rows_and_the_quarantine_has_a_value(
 def test_categories_are_compared_all_the_same(told: tuple[Application, list[str]]):
     """As without privacy: the same shift, the same share of unseen rows."""
     app, _ = told
-    unseen = {m["measure"]: m for m in app.store.measures("tiny", "unseen.parquet") if m["column"] == "colour"}
+    unseen = {m["measure"]: m for m in app.measures("tiny", "unseen.parquet") if m["column"] == "colour"}
     assert unseen["unseen"]["statistic"] == 1.0
-    good = {m["measure"]: m for m in app.store.measures("tiny", "good.parquet") if m["column"] == "colour"}
+    good = {m["measure"]: m for m in app.measures("tiny", "good.parquet") if m["column"] == "colour"}
     assert good["unseen"]["statistic"] == 0.0
     assert good["linf"]["statistic"] < 0.2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+class Warnings:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def warning(self, event: str, **_: Any) -> None:
+        self.seen.append(event)
+
+    def info(self, event: str, **_: Any) -> None:
+        """Of no interest."""
+
+    error = warning
+
+
 def age(folder: Path, days: float, name: str = "*") -> None:
     then = datetime.now(UTC).timestamp() - days * DAY.total_seconds()
     for file in folder.rglob(name):
@@ -79,6 +93,36 @@ def test_rows_go_but_for_those_of_a_version(project: Project):
         assert [record.batch for record in app.once()] == [name]
         app.once()
         assert app.store.record("tiny", name)["performance"]["labels_coverage"] == 1.0
+
+
+def test_measures_outlive_the_rows(tmp_path: Path):
+    """Taken of the rows as long as there are any; then as they were, unless the version's files are damaged."""
+    project = Project.create(tmp_path / "project", changes=CHANGES)
+    for _ in range(2):
+        project.add_batch()
+    rows = project.folder / "var" / "collected" / "tiny" / "rows"
+    with open_application(project.config) as app:
+        app.once()
+        before = app.measures("tiny", "batch_000")
+        assert {m["column"] for m in before} == {"a", "b", "colour", "score:UP", "predicted"}
+        assert app.store.measures("tiny", "batch_000") == [], "a pass takes none that nobody has asked for"
+        runtime = app.runtime("tiny")
+        age(rows, 200, "batch_000.parquet")
+        with runtime.working():
+            assert expire(runtime, runtime.clock())["rows"] == 1
+        assert app.measures("tiny", "batch_000") == before
+        assert app.measures("tiny", "batch_002") is None
+    reference = project.folder / "var" / "models" / "tiny" / "v000001" / "reference.safetensors"
+    reference.chmod(0o644)
+    reference.write_bytes(b"damaged")
+    log = Warnings()
+    with open_application(project.config, log=log) as app:
+        runtime = app.runtime("tiny")
+        age(rows, 200, "batch_001.parquet")
+        with runtime.working():
+            assert expire(runtime, runtime.clock())["rows"] == 1, "they go all the same"
+        assert app.measures("tiny", "batch_001") == []
+    assert log.seen == ["measures_lost"]
 
 
 def test_labels_of_rows_that_cannot_be_removed_are_subtracted_once(tmp_path: Path):
