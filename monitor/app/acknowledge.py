@@ -48,7 +48,7 @@ def acknowledge(rt: Runtime, channel: Channel | None, reason: str) -> tuple[Ackn
     champion = rt.champion()
     if champion is None:
         raise ConfigError(f"{rt.name}: no model yet, so no alarm; the first one is trained at the first pass")
-    memory = DetectorMemory.load(rt.store, rt.name, champion.version)
+    memory = DetectorMemory.load(rt.kept, rt.name, champion.version)
     closed = tuple(_seen(rt, one) for one in memory.drifting if channel in (None, one))
     if not closed:
         return ()

@@ -67,6 +67,6 @@ def _act(rt: Runtime, listener: Listener) -> None:
     """What the last batch has decided: the end of a trial first, then an attempt."""
     if (conclusion := conclude_trial(rt)) is not None:
         listener.conclusion(conclusion)
-    memory = RetrainMemory.load(rt.store, rt.name)
+    memory = RetrainMemory.load(rt.kept, rt.name)
     if memory.pending is not None and not listener.stop():
         listener.attempt(retrain(rt, memory.pending, listener.progress))

@@ -102,7 +102,7 @@ def watch_after(rt: Runtime, version: int, trigger: Trigger) -> Trial | None:
 
 def open_alarm(rt: Runtime, champion: Champion) -> bool:
     """Whether drift stands on a channel that may cause a retrain."""
-    detector = DetectorMemory.load(rt.store, rt.name, champion.version)
+    detector = DetectorMemory.load(rt.kept, rt.name, champion.version)
     return any(rt.config.detect.channels.of(channel) == "retrain" for channel in detector.drifting)
 
 
@@ -119,7 +119,7 @@ def first_memory(rt: Runtime, manifest: Manifest) -> DetectorMemory:
     champion = rt.champion()
     if champion is None:
         return DetectorMemory()
-    memory = DetectorMemory.load(rt.store, rt.name, champion.version)
+    memory = DetectorMemory.load(rt.kept, rt.name, champion.version)
     states: dict[Channel, bytes] = {}
     if known := memory.states.get(Channel.PERFORMANCE):
         watch = rt.deployed(rt.artefacts.verify(manifest)).watch
@@ -142,10 +142,10 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
     rt.artefacts.verify(manifest)
     if rt.store.alias(rt.name, Alias.CHAMPION) == version:
         return rt.store.alias_history(rt.name, Alias.CHAMPION)[-1]
-    new = not DetectorMemory.exists(rt.store, rt.name, version)
+    new = not DetectorMemory.exists(rt.kept, rt.name, version)
     waited = manifest.origin == "retrain" and rt.store.alias(rt.name, Alias.CANDIDATE) == version
     watch = watch_after(rt, version, Trigger.OPERATOR) if waited else None
-    memory = first_memory(rt, manifest) if new else DetectorMemory.load(rt.store, rt.name, version)
+    memory = first_memory(rt, manifest) if new else DetectorMemory.load(rt.kept, rt.name, version)
     with rt.transaction() as tx:
         move = deploy(rt, tx, version, memory, at=rt.clock(), reason=reason, watch=watch)
     announce(rt, move)
@@ -220,7 +220,7 @@ def _take_first(rt: Runtime, path: str) -> None:
     """The first version of a model that is served elsewhere: a reference from the rows of `path` and their scores."""
     with staging_folder(rt) as folder:
         manifest = take_in(rt, path, folder / "version", None, origin="initial")
-        with rt.store.transaction() as tx:
+        with rt.transaction() as tx:
             tx.add_version(manifest)
             reason = f"served elsewhere; its scores of {path} are the reference"
             move = deploy(rt, tx, manifest.version, DetectorMemory(), at=rt.clock(), reason=reason)

@@ -54,7 +54,7 @@ def check_batch(rt: Runtime, item: Waiting, champion: Champion, *, now: datetime
     if not rt.store.claim(item.entry.id, owner=rt.leases.owner, until=rt.clock() + rt.leases.length):
         raise BusyError(f"{rt.name}: batch {item.entry.name} is claimed by another process")
     watch = Stopwatch()
-    detector, trial = DetectorMemory.load(rt.store, rt.name, champion.version), running_trial(rt, champion)
+    detector, trial = DetectorMemory.load(rt.kept, rt.name, champion.version), running_trial(rt, champion)
     validated, problem = _read(rt, item, watch, now)
     seen: Judged | _Problem
     if problem is not None:
@@ -199,7 +199,7 @@ def _record(
         trial = compare_matured(rt, trial, champion)
     memory, decided = decide_next(
         rt,
-        RetrainMemory.load(rt.store, rt.name),
+        RetrainMemory.load(rt.kept, rt.name),
         restating.memory,
         restating.labels,
         trial,
@@ -229,6 +229,7 @@ def _record(
         body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
         _settle(tx, item, seen)
+    rt.settled(item.entry)
     if judged:
         rt.latest = clock
     restating.announce()

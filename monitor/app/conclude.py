@@ -55,7 +55,7 @@ def conclude_trial(rt: Runtime) -> Conclusion | None:
     trial = None if champion is None else running_trial(rt, champion)
     if champion is None or trial is None:
         return None
-    found = finding(rt, trial, DetectorMemory.load(rt.store, rt.name, champion.version))
+    found = finding(rt, trial, DetectorMemory.load(rt.kept, rt.name, champion.version))
     if found is None:
         return None
     now = rt.latest or rt.clock()
@@ -68,7 +68,7 @@ def conclude_trial(rt: Runtime) -> Conclusion | None:
 
 def _end_of_watch(rt: Runtime, trial: Trial, found: Concluded, now: datetime) -> Conclusion:
     failed = found.finding is Finding.FAILED
-    memory = RetrainMemory.load(rt.store, rt.name)
+    memory = RetrainMemory.load(rt.kept, rt.name)
     memory = replace(memory, policy=_EFFECT[found.finding](memory.policy), pending=None if failed else memory.pending)
     conclusion = _conclusion(
         trial, found.finding.value, found.reason, champion=trial.other if failed else trial.champion
@@ -91,7 +91,7 @@ def _end_of_shadow(rt: Runtime, trial: Trial, found: Concluded, now: datetime) -
     manifest = rt.store.manifest(rt.name, trial.other) if passed else None
     word, version = (PROMOTED, trial.other) if manifest is not None else (REJECTED, trial.champion)
     conclusion = _conclusion(trial, word, reason, champion=version)
-    memory = RetrainMemory.load(rt.store, rt.name)
+    memory = RetrainMemory.load(rt.kept, rt.name)
     move: AliasMove | None = None
     detector = first_memory(rt, manifest) if manifest is not None else None
     watch = _with_answer(watch_after(rt, trial.other, trial.trigger), trial) if manifest is not None else None

@@ -27,7 +27,7 @@ def release_labels(rt: Runtime, batches: Sequence[str], reason: str) -> tuple[Do
 
     Raises ConfigError for a batch whose labels are neither held nor rejected, and without a champion.
     """
-    champion, labels = _champion(rt), LabelMemory.load(rt.store, rt.name)
+    champion, labels = _champion(rt), LabelMemory.load(rt.kept, rt.name)
     known = {d.batch: d for d in labels.trust.doubts.values() if d.standing is not Standing.RELEASED}
     chosen = batches or [doubt.batch for doubt in labels.trust.of(Standing.HELD)]
     for batch in chosen:
@@ -43,7 +43,7 @@ def reject_labels(rt: Runtime, batches: Sequence[str], reason: str) -> tuple[Dou
     Their performance is taken back. Other labels that come for them later are looked at as if they were the first.
     Raises ConfigError for a batch that has no labels, and without a champion.
     """
-    champion, labels = _champion(rt), LabelMemory.load(rt.store, rt.name)
+    champion, labels = _champion(rt), LabelMemory.load(rt.kept, rt.name)
     chosen = batches or [doubt.batch for doubt in labels.trust.of(Standing.HELD)]
     doubts = [labels.trust.doubts.get(batch) or _doubt(rt, batch) for batch in chosen]
     trust, changed = reject(labels.trust, doubts, reason=reason)
@@ -80,7 +80,7 @@ def _doubt(rt: Runtime, batch: str) -> Doubt:
 def _write(rt: Runtime, champion: Champion, trust: LabelTrust, changed: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
     if not changed:
         return ()
-    restating = Restating.begin(rt, champion, DetectorMemory.load(rt.store, rt.name, champion.version))
+    restating = Restating.begin(rt, champion, DetectorMemory.load(rt.kept, rt.name, champion.version))
     restating.doubted(trust, changed)
     write_restated(rt, restating, rt.latest or rt.clock(), by="operator")
     return changed

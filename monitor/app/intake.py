@@ -45,8 +45,8 @@ def enter_labels(rt: Runtime, source: LabelSource, delivery: Delivery) -> Ledger
 
 
 def _known(rt: Runtime, kind: DeliveryKind) -> KnownDeliveries:
-    known = rt.ledger.setdefault(kind, KnownDeliveries())
-    known.update(rt.store.entries(rt.name, kind, after=known.settled_to))
+    if (known := rt.ledger.get(kind)) is None:
+        known = rt.ledger[kind] = KnownDeliveries(rt.store.entries(rt.name, kind))
     return known
 
 

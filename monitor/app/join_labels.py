@@ -45,5 +45,6 @@ def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, now: datetime
         tx.finish(entry.id, state, reason=str(body.get("reason", "")))
         event = "labels" if state is DeliveryState.DONE else "delivery_bad"
         tx.add_event(rt.name, now, event, {"delivery": entry.name, **body})
+    rt.settled(entry)
     log = rt.log.info if state is DeliveryState.DONE else rt.log.warning
     log(event, deployment=rt.name, delivery=entry.name, **body)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from monitor.app.ports import Store, Transaction
+from monitor.app.ports import States, Transaction
 from monitor.domain.label_arrival import Arrivals
 from monitor.domain.label_trust import Doubt, LabelTrust
 
@@ -20,8 +20,8 @@ class LabelMemory:
     trust: LabelTrust = field(default_factory=LabelTrust)
 
     @classmethod
-    def load(cls, store: Store, deployment: str) -> LabelMemory:
-        body = store.state(deployment, _LABELS)
+    def load(cls, states: States, deployment: str) -> LabelMemory:
+        body = states.state(deployment, _LABELS)
         if body is None:
             return cls()
         plain = json.loads(body)

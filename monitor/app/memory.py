@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from monitor.app.error_history import ErrorHistory
-from monitor.app.ports import Store, Transaction
+from monitor.app.ports import States, Transaction
 from monitor.domain.batch import Window
 from monitor.domain.policy import PolicyState, Trigger
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
@@ -34,8 +34,8 @@ class RetrainMemory:
     pending: Trigger | None = None
 
     @classmethod
-    def load(cls, store: Store, deployment: str) -> RetrainMemory:
-        body = store.state(deployment, _POLICY)
+    def load(cls, states: States, deployment: str) -> RetrainMemory:
+        body = states.state(deployment, _POLICY)
         if body is None:
             return cls()
         plain = json.loads(body)
@@ -71,23 +71,23 @@ class DetectorMemory:
     errors: ErrorHistory = field(default_factory=ErrorHistory)
 
     @classmethod
-    def load(cls, store: Store, deployment: str, version: int) -> DetectorMemory:
-        own = json.loads(store.state(deployment, _key(version)) or b"{}")
-        common = json.loads(store.state(deployment, _WATCHED) or b"{}")
+    def load(cls, states: States, deployment: str, version: int) -> DetectorMemory:
+        own = json.loads(states.state(deployment, _key(version)) or b"{}")
+        common = json.loads(states.state(deployment, _WATCHED) or b"{}")
         return cls(
             streaks={Channel(name): count for name, count in own.get("streaks", {}).items()},
-            states={Channel(c): store.state(deployment, _key(version, c)) or b"" for c in own.get("states", [])},
+            states={Channel(c): states.state(deployment, _key(version, c)) or b"" for c in own.get("states", [])},
             last={Channel(name): Verdict(verdict) for name, verdict in own.get("last", {}).items()},
             beyond=tuple(Channel(name) for name in own.get("beyond", [])),
             starts=tuple(common.get("starts", ())),
             counts={Channel(name): (raised, judged) for name, (raised, judged) in common.get("counts", {}).items()},
-            errors=ErrorHistory.from_bytes(store.state(deployment, _key(version, _ERRORS))),
+            errors=ErrorHistory.from_bytes(states.state(deployment, _key(version, _ERRORS))),
         )
 
     @classmethod
-    def exists(cls, store: Store, deployment: str, version: int) -> bool:
+    def exists(cls, states: States, deployment: str, version: int) -> bool:
         """Whether this version was ever the champion."""
-        return store.state(deployment, _key(version)) is not None
+        return states.state(deployment, _key(version)) is not None
 
     def save(self, tx: Transaction, deployment: str, version: int) -> None:
         own = {

@@ -76,8 +76,24 @@ class LabelSource(Protocol):
     def read(self, delivery: Delivery, *, now: datetime) -> Validated: ...
 
 
+class States(Protocol):
+    """What is remembered, as bytes by deployment and key."""
+
+    def state(self, deployment: str, key: str) -> bytes | None: ...
+
+
 class Transaction(Protocol):
     """Writes that take effect together, or not at all."""
+
+    @property
+    def states(self) -> Mapping[tuple[str, str], bytes]:
+        """Those put in it so far, by deployment and key."""
+        ...
+
+    @property
+    def moved(self) -> bool:
+        """Whether an alias was moved in it."""
+        ...
 
     def guard(self, lease: str, *, owner: str) -> None:
         """Nothing of this takes effect, and BusyError is raised, when `owner` does not have the lease any more.

@@ -44,7 +44,7 @@ class Restating:
 
     @classmethod
     def begin(cls, rt: Runtime, champion: Champion, memory: DetectorMemory) -> Restating:
-        return cls(rt=rt, champion=champion, memory=memory, labels=LabelMemory.load(rt.store, rt.name))
+        return cls(rt=rt, champion=champion, memory=memory, labels=LabelMemory.load(rt.kept, rt.name))
 
     def join(self, clock: datetime, *, current: Mapping[str, Any] | None = None) -> None:
         """Join what is due at `clock`. `current`, the batch at hand, is always among the records."""
@@ -190,7 +190,7 @@ def restate_windows(rt: Runtime, champion: Champion, clock: datetime) -> tuple[L
 
     No decision is taken here: that is for the end of the next window, so that a backlog ends as it would have live.
     """
-    restating = Restating.begin(rt, champion, DetectorMemory.load(rt.store, rt.name, champion.version))
+    restating = Restating.begin(rt, champion, DetectorMemory.load(rt.kept, rt.name, champion.version))
     restating.join(clock)
     write_restated(rt, restating, clock)
     return restating.counts, len(restating.records)

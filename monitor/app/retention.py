@@ -54,9 +54,9 @@ def _expire_rows(rt: Runtime, before: datetime) -> int:
         return 0
     keep_measures(rt, going)
     labelled = rt.book.labelled_rows()
-    counted = set(json.loads(rt.store.state(rt.name, _GOING) or b"[]"))
+    counted = set(json.loads(rt.kept.state(rt.name, _GOING) or b"[]"))
     rows = [labelled[batch] for batch in going if labelled.get(batch) and batch not in counted]
-    memory = RetrainMemory.load(rt.store, rt.name)
+    memory = RetrainMemory.load(rt.kept, rt.name)
     memory = replace(
         memory,
         rows_used=max(0, memory.rows_used - sum(rows)),

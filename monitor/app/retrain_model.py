@@ -102,7 +102,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
             ),
             window_rows=manifest.window_rows,
             candidates=orders.candidates or rt.config.retrain.candidates,
-            record=RetrainMemory.load(rt.store, rt.name).record,
+            record=RetrainMemory.load(rt.kept, rt.name).record,
             champion=champion.bundle,
         )
         try:
@@ -150,7 +150,7 @@ def _remember(
     record: Mapping[str, float] | None = None,
 ) -> Attempt:
     """One transaction: what the attempt used and taught, and what became of the version it built, if any."""
-    memory, champion = RetrainMemory.load(rt.store, rt.name), rt.champion()
+    memory, champion = RetrainMemory.load(rt.kept, rt.name), rt.champion()
     if entrance is not None:
         attempt = replace(attempt, version=entrance.manifest.version, place=entrance.place)
     if not (attempt.dry_run and attempt.trigger is Trigger.OPERATOR):  # a look by hand changes nothing but the journal

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from monitor.app.kept import Kept
 from monitor.app.known_deliveries import KnownDeliveries
 from monitor.app.leases import Leases
 from monitor.app.ports import (
@@ -35,7 +36,7 @@ from monitor.app.ports import (
 )
 from monitor.config.deployment import Deployment
 from monitor.config.settings import Settings
-from monitor.domain.batch import DeliveryKind
+from monitor.domain.batch import DeliveryKind, LedgerEntry
 from monitor.domain.model_reference import ModelReference
 from monitor.domain.performance_estimate import Estimator, estimator_of
 from monitor.domain.schema import Schema
@@ -68,8 +69,8 @@ class Champion:
 class Runtime:
     """Ports and configuration of one deployment; used by one thread at a time, under `working`.
 
-    `collected`, `book` and `ledger` hold what they have read in memory; they are made anew when another process has
-    worked on the deployment since.
+    `collected`, `book`, `ledger` and `kept` hold what they have read in memory; they are made anew when another process
+    has worked on the deployment since.
     """
 
     config: Deployment
@@ -95,6 +96,7 @@ class Runtime:
     at_work: threading.Lock  # a lease is the process', not the thread's
     collected: CollectedData = field(init=False)
     book: LabelBook = field(init=False)
+    kept: Kept = field(init=False)
     unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
@@ -104,13 +106,16 @@ class Runtime:
     _generation: bytes = b""
     _champion: Champion | None = None
 
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.store)
+
     @property
     def name(self) -> str:
         return self.config.name
 
     def champion(self) -> Champion | None:
         """The deployed version with its reference, verified when first used; None before the first training."""
-        version = self.store.alias(self.name, Alias.CHAMPION)
+        version = self.kept.alias(self.name, Alias.CHAMPION)
         if version is None:
             return None
         if self._champion is None or self._champion.version != version:
@@ -167,9 +172,19 @@ class Runtime:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Takes effect only if the lease is still held at the end: what lost it must not write into another's work."""
-        with self.store.transaction() as tx:
-            tx.guard(self._lease, owner=self.leases.owner)
-            yield tx
+        try:
+            with self.store.transaction() as tx:
+                tx.guard(self._lease, owner=self.leases.owner)
+                yield tx
+        except BaseException:  # a commit that failed may have taken effect
+            self.kept.forget()
+            raise
+        self.kept.took_effect(tx)
+
+    def settled(self, entry: LedgerEntry) -> None:
+        """After the transaction: this delivery need not be asked for again."""
+        if (known := self.ledger.get(entry.kind)) is not None:
+            known.settle(entry)
 
     @property
     def _lease(self) -> str:
@@ -182,6 +197,7 @@ class Runtime:
             return
         self.collected, self.book = self.open_data()
         self.ledger.clear()
+        self.kept.forget()
         self.artefacts.reap(m.version for m in self.store.manifests(self.name))
         records = self.store.records(self.name)
         recorded = {record["batch"] for record in records}

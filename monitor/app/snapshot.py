@@ -59,7 +59,7 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int], since: 
     known = _ids(rt, anchor)
     parts = [*anchor, *(_later(part, rt.schema, since) for part in _training_part(rt, fitted, known))]
     collected: dict[str, int] = {}
-    for batch in LabelMemory.load(rt.store, rt.name).usable(rt.book.labelled_rows()):
+    for batch in LabelMemory.load(rt.kept, rt.name).usable(rt.book.labelled_rows()):
         rows = _without(_labelled(rt, batch, label), rt.schema.id, known)
         collected[batch] = rows.num_rows
         if since is None or rt.collected.window(batch).end >= since:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from monitor.app.ports import Store, Transaction
+from monitor.app.ports import States, Transaction
 from monitor.domain.trial import Trial
 
 _KEY = "trial"
 
 
-def load_trial(store: Store, deployment: str) -> Trial | None:
-    body = store.state(deployment, _KEY)
+def load_trial(states: States, deployment: str) -> Trial | None:
+    body = states.state(deployment, _KEY)
     return Trial.from_dict(json.loads(body)) if body else None
 
 

@@ -28,7 +28,7 @@ from monitor.stats.sequential.duel import standardised
 
 def running_trial(rt: Runtime, champion: Champion) -> Trial | None:
     """The trial beside this champion. One that was begun under another has no meaning any more."""
-    trial = load_trial(rt.store, rt.name)
+    trial = load_trial(rt.kept, rt.name)
     return trial if trial is not None and trial.champion == champion.version else None
 
 

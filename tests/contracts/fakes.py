@@ -40,6 +40,8 @@ class Tables:
 class FakeTransaction:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self.states: dict[tuple[str, str], bytes] = {}
+        self.moved = False
 
     def guard(self, lease: str, *, owner: str) -> None:
         if self._tables.leases.get(lease, ("", None))[0] != owner:
@@ -60,7 +62,7 @@ class FakeTransaction:
         self._tables.measures[deployment, batch] = to_json(measures)
 
     def put_state(self, deployment: str, key: str, body: bytes) -> None:
-        self._tables.states[deployment, key] = bytes(body)
+        self._tables.states[deployment, key] = self.states[deployment, key] = bytes(body)
 
     def add_event(self, deployment: str, at: datetime, event: str, body: Mapping[str, Any]) -> None:
         if body.keys() & {"at", "event"}:
@@ -79,6 +81,7 @@ class FakeTransaction:
             raise StoreError(f"no version {move.version}")
         if current_alias(self._tables, deployment, move.alias) != move.previous:
             raise BusyError(f"{move.alias} is not version {move.previous} any more")
+        self.moved = True
         self._tables.moves.append((deployment, replace(move, at=aware(move.at).astimezone(UTC))))
 
 

@@ -25,14 +25,14 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
-        self._states: dict[tuple[str, str], bytes] = {}
+        self.states: dict[tuple[str, str], bytes] = {}  # written by `flush`, with one statement
+        self.moved = False
 
     def flush(self) -> None:
         """Write what was put off until the end of the block."""
-        if self._states:
-            rows = [{"deployment": name, "key": key, "body": body} for (name, key), body in self._states.items()]
+        if self.states:
+            rows = [{"deployment": name, "key": key, "body": body} for (name, key), body in self.states.items()]
             self._connection.execute(put(self._dialect, states, "key"), rows)
-            self._states.clear()
 
     def guard(self, lease: str, *, owner: str) -> None:
         holder = self._connection.execute(HOLDER, {"lease": lease}).scalar()
@@ -63,7 +63,7 @@ class SqlTransaction:
         self._put_batch(measures, deployment, batch, to_blob(measures_))
 
     def put_state(self, deployment: str, key: str, body: bytes) -> None:
-        self._states[deployment, key] = bytes(body)
+        self.states[deployment, key] = bytes(body)
 
     def add_event(self, deployment: str, at: datetime, event: str, body: Mapping[str, Any]) -> None:
         if clash := _RESERVED & body.keys():
@@ -76,6 +76,7 @@ class SqlTransaction:
         self._connection.execute(insert(versions), row | {"manifest": to_json(manifest.to_dict())})
 
     def move_alias(self, deployment: str, move: AliasMove) -> None:
+        self.moved = True
         if not self._swap_alias(deployment, move):
             raise BusyError(
                 f"{deployment}: {move.alias} is not version {move.previous} any more: another process moved it"
