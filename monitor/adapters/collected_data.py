@@ -55,7 +55,8 @@ class ParquetCollectedData:
         self._folder = folder
         self._lock = threading.RLock()
         self._files: dict[str, _Collected] | None = None
-        self._order: tuple[str, ...] | None = None
+        self._order: list[str] | None = None
+        self._broken = 1  # earlier marks know of batches that are gone, or have other rows
         self._index: IdIndex | None = None
         self._form = _Form("", (), False)  # of the file that was last written or read
         self._batch_of: list[str | None] = [None]  # by owner, from 1; None: replaced or discarded
@@ -112,8 +113,9 @@ class ParquetCollectedData:
             write_parquet(path, table, facts)
             if replaced is not None and (former := self._path(batch, replaced.start)) != path:
                 _remove(former)
-            self._remember(facts)
-            if self._index is not None:
+            same = replaced is not None and self.window(batch) == window and replaced.digest == facts["digest"]
+            self._remember(facts, replaced.owner if replaced is not None and same else None)
+            if self._index is not None and not same:
                 self._index.add(files[batch].owner, hash_ids(ids))
 
     def discard(self, batch: str) -> None:
@@ -127,9 +129,16 @@ class ParquetCollectedData:
         with self._lock:
             files = self._known()
             if self._order is None:
-                ends = ((file.end, file.start, batch) for batch, file in files.items())
-                self._order = tuple(batch for *_, batch in sorted(ends))
+                self._order = sorted(files, key=self._place)
             return self._order
+
+    def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
+        with self._lock:
+            self._known()
+            mark = len(self._batch_of)
+            if since < self._broken:
+                return mark, None
+            return mark, [batch for batch in self._batch_of[since:] if batch is not None]
 
     def window(self, batch: str) -> Window:
         file = self._file(batch)
@@ -196,28 +205,44 @@ class ParquetCollectedData:
     def _path(self, batch: str, start: int) -> Path:
         return _path(self._folder, batch, from_microseconds(start))
 
-    def _remember(self, facts: Mapping[str, Any]) -> None:
+    def _place(self, batch: str) -> tuple[int, int, str]:
+        """In the order of batches."""
+        file = self._known()[batch]
+        return file.end, file.start, batch
+
+    def _remember(self, facts: Mapping[str, Any], owner: int | None = None) -> None:
+        """Under a new owner, unless the rows are those of this one."""
         assert self._files is not None
-        self._forget(facts["batch"])
+        batch = facts["batch"]
+        if owner is None:
+            self._forget(batch)
+            owner = len(self._batch_of)
+            self._batch_of.append(batch)
         start, end = (to_microseconds(datetime.fromisoformat(at)) for at in facts["window"])
         form = _Form(facts["id_column"], tuple(facts["scores"]), facts["regression"])
         if form != self._form:
             self._form = form
-        self._files[facts["batch"]] = _Collected(
-            owner=len(self._batch_of),
+        is_new = batch not in self._files
+        self._files[batch] = _Collected(
+            owner=owner,
             edition=facts["edition"],
             start=start,
             end=end,
             form=self._form,
             digest=facts["digest"],
         )
-        self._batch_of.append(facts["batch"])
+        if self._order and is_new and self._place(self._order[-1]) < self._place(batch):
+            self._order.append(batch)  # it nearly always is the newest one
+        else:
+            self._order = None
 
     def _forget(self, batch: str) -> None:
         assert self._files is not None
-        self._order = None
         if (file := self._files.pop(batch, None)) is not None:
+            self._order = None
             self._batch_of[file.owner] = None
+            self._batch_of.append(None)
+            self._broken = len(self._batch_of)
 
     def _indexed(self) -> IdIndex:
         if self._index is None:

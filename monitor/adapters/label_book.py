@@ -7,11 +7,12 @@ same one or ranks higher, and pending otherwise. So nothing else is stored, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ class ParquetLabelBook:
         self._collected = collected
         self._delay = delay // timedelta(microseconds=1)
         self._lock = threading.RLock()
-        self._known: dict[str, str] | None = None  # collected batches and their digests when last looked at
+        self._seen = 0  # mark of the collected batches when last looked at; 0: the files are to be read again
         self._reset()
 
     def _reset(self) -> None:
@@ -56,6 +57,8 @@ class ParquetLabelBook:
         self._numbers: dict[str, int] = {}  # of the deliveries
         self._pending = PendingLabels()
         self._tallies: dict[str, Tally] = {}
+        self._labelled: dict[str, int] = {}  # rows of each collected batch, in order of window end
+        self._touched: set[str] = set()  # batches of which another revision may be recorded
 
     def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:
         with self._lock:
@@ -91,10 +94,11 @@ class ParquetLabelBook:
     def revision(self, batch: str) -> int:
         return self._tally(batch).revision
 
-    def revisions(self) -> Mapping[str, int]:
+    def unsettled(self, recorded: Mapping[str, int]) -> Sequence[str]:
         with self._lock:
             self._refresh()
-            return {batch: tally.revision for batch, tally in self._tallies.items()}
+            self._touched = {b for b in self._touched if self._tally(b).revision != recorded.get(b, 0)}
+            return sorted(self._touched, key=self._moment)
 
     def labels(self, batch: str) -> pa.Table:
         """Of type string while nothing was ever staged."""
@@ -112,7 +116,7 @@ class ParquetLabelBook:
     def labelled_rows(self) -> Mapping[str, int]:
         with self._lock:
             self._refresh()
-            return {batch: self._tallies.get(batch, Tally()).labelled for batch in self._collected.batches()}
+            return MappingProxyType(self._labelled)
 
     @property
     def pending(self) -> int:
@@ -122,10 +126,14 @@ class ParquetLabelBook:
 
     def _tally(self, batch: str) -> Tally:
         with self._lock:
-            known = self._refresh()
-            if batch not in known:
-                raise LookupError(f"batch {batch!r} is not collected")
+            self._refresh()
+            self._collected.digest(batch)  # LookupError when it is not collected
             return self._tallies.get(batch, Tally())
+
+    def _moment(self, batch: str) -> tuple[datetime, datetime, str]:
+        """In the order of batches."""
+        window = self._collected.window(batch)
+        return window.end, window.start, batch
 
     def _apply(self, batch: str, new: Labels, counts: LabelCounts) -> LabelCounts:
         """Merge labels into the batch's file and add to the counts."""
@@ -147,6 +155,8 @@ class ParquetLabelBook:
     def _write(self, batch: str, labels: Labels, ids: pa.Array, tally: Tally) -> None:
         self._files.write_joined(batch, to_table(labels, ids, self._codes, self._deliveries), tally)
         self._tallies[batch] = tally
+        self._labelled[batch] = tally.labelled
+        self._touched.add(batch)
 
     def _joined(self, batch: str, ids: pa.Array) -> Labels:
         """What counts for the batch up to now."""
@@ -164,22 +174,26 @@ class ParquetLabelBook:
             self._deliveries.append(delivery)
         return self._numbers[delivery]
 
-    def _refresh(self) -> Mapping[str, str]:
+    def _refresh(self) -> None:
         """Take note of batches that were collected, written anew or discarded since the last call."""
-        batches = {batch: self._collected.digest(batch) for batch in self._collected.batches()}
-        if self._known == batches:
-            return batches
-        known = self._known or {}
-        fresh = [batch for batch in batches if batch not in known]
-        is_addition = self._known is not None and known.items() <= batches.items()
+        mark, fresh = self._collected.changes(self._seen)
+        if mark == self._seen:
+            return
         with self._anew_after_failure():
-            if is_addition and not any(self._files.joined_path(batch).exists() for batch in fresh):
-                for batch in fresh:
-                    self._locate(batch)
+            if fresh is None or any(self._files.joined_path(batch).exists() for batch in fresh):
+                self._rebuild()
             else:
-                self._rebuild(batches)
-        self._known = batches
-        return batches
+                self._take_in(fresh)
+        self._seen = mark
+
+    def _take_in(self, fresh: Sequence[str]) -> None:
+        for batch in fresh:
+            self._locate(batch)
+            self._labelled[batch] = 0
+            self._touched.add(batch)
+        batches = self._collected.batches()
+        if list(batches[-len(fresh) :]) != list(fresh):  # not the newest ones, or not in their order
+            self._labelled = {batch: self._labelled[batch] for batch in batches}
 
     @contextmanager
     def _anew_after_failure(self) -> Iterator[None]:
@@ -187,17 +201,20 @@ class ParquetLabelBook:
         try:
             yield
         except BaseException:
-            self._known = None
+            self._seen = 0
             raise
 
-    def _rebuild(self, batches: Mapping[str, str]) -> None:
+    def _rebuild(self) -> None:
         """Read all files; labels joined to a batch that is gone are pending again."""
         self._reset()
+        batches = {batch: self._collected.digest(batch) for batch in self._collected.batches()}
         tallies = self._files.tallies()
         self._tallies = {batch: tally for batch, tally in tallies.items() if batch in batches}
         for batch, tally in list(self._tallies.items()):
             if tally.digest != batches[batch]:
                 self._realign(batch, tally)
+        self._labelled = {batch: self._tallies.get(batch, Tally()).labelled for batch in batches}
+        self._touched = set(batches)
         for staged in self._files.all_staged():
             self._codes.accept(staged.table["label"].type, file=str(self._files.staged_path(staged.delivery)))
             self._add(staged, check=True)

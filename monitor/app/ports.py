@@ -215,6 +215,14 @@ class CollectedData(Protocol):
         """In order of window end."""
         ...
 
+    def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
+        """A mark, and the batches that were collected since an earlier mark, in that order; 0 marks the beginning.
+
+        None: there was more than that, a batch was discarded, or written with other rows or another window. The same
+        again is no change.
+        """
+        ...
+
     def window(self, batch: str) -> Window: ...
     def ids(self, batch: str) -> pa.Array:
         """Row ids, `string`, in the order of the rows. Like all that reads a batch: LookupError when not collected."""
@@ -269,8 +277,12 @@ class LabelBook(Protocol):
         """Number of label rows applied to this batch; grows with every join that touched it."""
         ...
 
-    def revisions(self) -> Mapping[str, int]:
-        """Revision of every collected batch that has labels."""
+    def unsettled(self, recorded: Mapping[str, int]) -> Sequence[str]:
+        """Collected batches whose revision is not the recorded one (0 where none is), in order of window end.
+
+        What is recorded of a batch changes to its revision only: one that was settled is not looked at again until
+        labels are joined to it.
+        """
         ...
 
     def labels(self, batch: str) -> pa.Table:
@@ -282,7 +294,7 @@ class LabelBook(Protocol):
         ...
 
     def labelled_rows(self) -> Mapping[str, int]:
-        """Labelled rows per collected batch, in order of window end."""
+        """Labelled rows per collected batch, in order of window end; until the next call that changes any."""
         ...
 
     @property

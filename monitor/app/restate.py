@@ -55,8 +55,7 @@ class Restating:
             self.records[current["batch"]] = current
             batches = rt.collected.batches()
             self.labels = self.labels.observed(batches, labelled, current["batch"], current["rows"])
-        revisions = rt.book.revisions()
-        changed = [batch for batch in labelled if revisions.get(batch, 0) != rt.revisions.get(batch, 0)]
+        changed = rt.book.unsettled(rt.revisions)
         self.restate([*changed, *self._matured_meanwhile(labelled, skip=changed)])
 
     def doubted(self, trust: LabelTrust, changed: Sequence[Doubt]) -> None:
@@ -90,7 +89,7 @@ class Restating:
         for batch, found in self.selected.items():
             self.rt.log.warning("labels_selected", deployment=self.rt.name, batch=batch, **found)
 
-    def _matured_meanwhile(self, labelled: Mapping[str, int], skip: list[str]) -> list[str]:
+    def _matured_meanwhile(self, labelled: Mapping[str, int], skip: Sequence[str]) -> list[str]:
         """Windows that the curve now says no more labels will come for than they have."""
         config = self.rt.config.labels
         if config is None:
@@ -107,7 +106,7 @@ class Restating:
         """Returns the other batches whose labels were released by what this one shows."""
         rt = self.rt
         record = self.records.get(batch) or rt.store.record(rt.name, batch)
-        if record is None or batch not in rt.collected.batches():  # its rows are kept no longer
+        if record is None or batch not in rt.book.labelled_rows():  # its rows are kept no longer
             return ()
         version = record["model_version"]
         own = version == self.champion.version

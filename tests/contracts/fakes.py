@@ -235,6 +235,7 @@ class _Batch:
 class FakeCollectedData:
     def __init__(self) -> None:
         self._batches: dict[str, _Batch] = {}
+        self._collected: list[str | None] = [None]  # in this order; None: what came before counts no more
         self.quarantined: dict[str, pa.Table] = {}
 
     def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
@@ -257,11 +258,19 @@ class FakeCollectedData:
         expected = (rows.num_rows, len(classes)) if classes else (rows.num_rows,)
         if scores.shape != expected:
             raise ValueError(f"scores have shape {scores.shape}, expected {expected}")
+        before = (self.window(batch), self.digest(batch)) if batch in self._batches else None
         self._batches.pop(batch, None)
         self._batches[batch] = _Batch(window, rows, scores.copy(), tuple(classes), dict(beside or {}))
+        if before != (window, self.digest(batch)):
+            self._collected += [batch] if before is None else [None, batch]
 
     def discard(self, batch: str) -> None:
-        self._batches.pop(batch, None)
+        if self._batches.pop(batch, None) is not None:
+            self._collected.append(None)
+
+    def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
+        later = self._collected[since:]
+        return len(self._collected), None if None in later else [batch for batch in later if batch is not None]
 
     def batches(self) -> Sequence[str]:
         return sorted(self._batches, key=lambda b: (self._batches[b].window.end, self._batches[b].window.start, b))
@@ -362,8 +371,9 @@ class FakeLabelBook:
         self._collected.ids(batch)
         return self._revision.get(batch, 0)
 
-    def revisions(self) -> Mapping[str, int]:
-        return {batch: self._revision.get(batch, 0) for batch in self._collected.batches() if self.coverage(batch)}
+    def unsettled(self, recorded: Mapping[str, int]) -> Sequence[str]:
+        every = self._collected.batches()
+        return [batch for batch in every if self._revision.get(batch, 0) != recorded.get(batch, 0)]
 
     def labels(self, batch: str) -> pa.Table:
         ids = [row for row in self._collected.ids(batch).to_pylist() if row in self._joined]

@@ -139,3 +139,30 @@ def test_nothing_rejected_leaves_nothing(collected: CollectedData):
     rejected = pa.table({"row": [3], "column": ["price"], "reason": ["type"], "detail": [""], "content": ["{}"]})
     assert collected.quarantine("a/b", rejected.slice(0, 0)) is None
     assert collected.quarantine("a/b", rejected) is not None
+
+
+def test_what_was_collected_since_a_mark_is_told(collected: CollectedData):
+    beginning, everything = collected.changes(0)
+    assert everything is None or list(everything) == []
+    collect(collected, "b", "xy", 2)
+    collect(collected, "a", "z", 1)
+    mark, fresh = collected.changes(beginning)
+    assert list(fresh or ()) == ["b", "a"]
+    collect(collected, "b", "xy", 2)  # the same again
+    assert [*collected.changes(mark)] == [mark, []]
+    collect(collected, "c", "q", 3)
+    later, fresh = collected.changes(mark)
+    assert list(fresh or ()) == ["c"] and collected.changes(beginning)[1] == ["b", "a", "c"]
+    assert collected.changes(later) == (later, [])
+
+
+@pytest.mark.parametrize("change", ["other rows", "another window", "discarded"])
+def test_after_another_change_all_is_to_be_looked_at(collected: CollectedData, change: str):
+    collect(collected, "a", "xy")
+    mark, _ = collected.changes(0)
+    if change == "discarded":
+        collected.discard("a")
+    else:
+        collect(collected, "a", "xyz" if change == "other rows" else "xy", 0 if change == "other rows" else 1)
+    later, fresh = collected.changes(mark)
+    assert fresh is None and collected.changes(later) == (later, [])

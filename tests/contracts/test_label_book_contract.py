@@ -225,3 +225,27 @@ def test_naive_times_are_refused(book):
     with pytest.raises(ValueError, match="naive"):
         book.stage("l", labels_of({"x": "1"}), arrival=naive)
     assert book.pending == 0
+
+
+def test_batches_are_unsettled_until_their_revision_is_recorded(book, collect):
+    collect("b", "xy", 1)
+    collect("a", "z")
+    assert list(book.unsettled({"a": 1})) == ["a"]
+    book.stage("l", labels_of({"x": "1", "z": "0"}), arrival=T0)
+    book.join(LONG_AFTER)
+    assert list(book.unsettled({})) == ["a", "b"]
+    assert list(book.unsettled({"a": book.revision("a")})) == ["b"]
+    recorded = {batch: book.revision(batch) for batch in "ab"}
+    assert list(book.unsettled(recorded)) == []
+    book.stage("m", labels_of({"y": "1"}), arrival=T0)
+    book.join(LONG_AFTER)
+    assert list(book.unsettled(recorded)) == ["b"]
+
+
+def test_a_batch_that_comes_late_has_its_place(book, collect):
+    for day, batch in ((0, "a"), (3, "d"), (1, "b"), (2, "c")):
+        collect(batch, batch, day)
+        book.stage(f"for {batch}", labels_of({batch: "1"}), arrival=T0)
+        book.join(LONG_AFTER)
+        assert list(book.labelled_rows()) == sorted(book.labelled_rows())
+    assert list(book.unsettled({})) == ["a", "b", "c", "d"]
