@@ -260,6 +260,8 @@ class ParquetLabelBook:
 
     def _locate(self, batch: str) -> None:
         """Look among the labels that came before their rows for those of a newly collected batch."""
+        if not self._pending.waits:
+            return
         own_ids = self._collected.ids(batch)
         positions = self._pending.candidates(hash_ids(own_ids))
         labels = self._pending.waiting(positions) if len(positions) else np.empty(0, LABEL)

@@ -22,6 +22,11 @@ class PendingLabels:
     def __len__(self) -> int:
         return sum(map(len, self._waiting)) + sum(map(len, self._placed.values()))
 
+    @property
+    def waits(self) -> bool:
+        """Whether there are labels whose rows are not collected."""
+        return any(map(len, self._waiting))
+
     def wait(self, labels: Labels, hashes: Hashes) -> None:
         """Keep labels whose rows are not collected yet."""
         if len(labels):
