@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class Followed:
     labelled: int = 0
     lag: int = 0
     matured: bool = False
+
+    def to_tuple(self) -> tuple[int, int, int, bool]:
+        return self.rows, self.labelled, self.lag, self.matured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +134,7 @@ class Arrivals:
 
     def to_dict(self) -> dict[str, Any]:
         curve = {name: [round(v, 6) for v in getattr(self.curve, name).tolist()] for name in _SUMS}
-        return {"curve": curve, "following": {b: astuple(f) for b, f in self.following.items()}}
+        return {"curve": curve, "following": {b: f.to_tuple() for b, f in self.following.items()}}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Arrivals:

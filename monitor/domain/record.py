@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -97,10 +97,16 @@ class BatchRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The public form (design §5), plain JSON values."""
-        plain = asdict(self)
-        del plain["window"]
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "window"}
         return {
             **plain,
+            "rejected": dict(self.rejected),
+            "performance": asdict(self.performance),
+            "performance_segments": {
+                column: {level: asdict(one) for level, one in levels.items()}
+                for column, levels in self.performance_segments.items()
+            },
+            "label_prior": {name: asdict(share) for name, share in self.label_prior.items()},
             "window_start": self.window.start.isoformat(),
             "window_end": self.window.end.isoformat(),
             "verdicts": {channel.value: verdict.to_dict() for channel, verdict in self.verdicts.items()},

@@ -109,6 +109,24 @@ def test_it_follows_what_took_effect(store):
     assert (kept.state("tiny", "policy"), kept.alias("tiny", Alias.CHAMPION)) == (b"2", 1)
 
 
+def test_large_states_are_asked_for_every_time(store):
+    kept = Kept(store)
+    for size in (10, 2**20, 10):
+        body = bytes(size)
+        with store.transaction() as tx:
+            tx.put_state("tiny", "policy", body)
+        kept.took_effect(tx)
+        assert kept.state("tiny", "policy") == body
+    with store.transaction() as tx:  # as another process would
+        tx.put_state("tiny", "policy", bytes(2**20))
+    assert kept.state("tiny", "policy") == bytes(10)
+    kept.forget()
+    assert kept.state("tiny", "policy") == bytes(2**20)
+    with store.transaction() as tx:
+        tx.put_state("tiny", "policy", b"small again")
+    assert kept.state("tiny", "policy") == b"small again"
+
+
 def test_a_transaction_that_fails_leaves_it_as_the_store_is(tmp_path):
     project = Project.create(tmp_path, changes=CHANGES)
     with open_application(project.config) as app:

@@ -126,6 +126,12 @@ class ChannelWatch:
             )
         return watch
 
+    def under(self, plan: Plan) -> ChannelWatch:
+        """As `restore` gives it from `state()`; `plan` may have another interval."""
+        watch = ChannelWatch(self._channel, plan)
+        watch._state = self._state
+        return watch
+
     def state(self) -> bytes:
         """Everything remembered; b"" before the first batch."""
         return b"" if self._state is None else dump(self._state, fingerprint=self._plan.fingerprint)

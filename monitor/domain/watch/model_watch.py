@@ -17,6 +17,8 @@ from monitor.domain.watch.rule import WatchRule
 from monitor.domain.watch.streams import Observation
 from monitor.errors import OtherSettingsError
 
+_WORTH_KEEPING = 2**18  # bytes: what takes longer to read also takes more memory to keep
+
 
 class ModelWatch:
     """`update` is a pure function of the stored state and the batch: a restart changes no later number.
@@ -43,6 +45,7 @@ class ModelWatch:
             channel: Plan.of(streams, of_loss if channel is Channel.PERFORMANCE else rule)
             for channel, streams in self.streams.sets.items()
         }
+        self._latest: dict[Channel, tuple[bytes, ChannelWatch]] = {}
 
     def moment(self, window: Window) -> datetime:
         """What a batch's observations are dated by."""
@@ -59,13 +62,16 @@ class ModelWatch:
         if channel in self.streams.without:
             return b"", _cannot(channel, self.streams.without[channel])
         plan = self._plan(channel, interval)
-        watch = _restored(channel, plan, state)
+        watch = self._resumed(channel, plan, state)
         if watch is None:
             watch = ChannelWatch(channel, plan)
             if rows := int(seen.rows.max(initial=0)):  # how long a batch is can be told from one with rows only
                 watch.warm_up(self._warm_up[channel].batches(plan.streams, window, rows, self._zone))
         verdict = watch.update(seen)
-        return watch.state(), verdict
+        after = watch.state()
+        if len(after) <= _WORTH_KEEPING:
+            self._latest[channel] = after, watch
+        return after, verdict
 
     def acknowledged(self, channel: Channel, state: bytes, interval: timedelta) -> bytes:
         """The state with its alarm closed; as it was when it holds none or belongs to other settings."""
@@ -83,6 +89,11 @@ class ModelWatch:
             return b""
         watch = _restored(channel, of._plan(channel, interval), state)
         return b"" if watch is None else watch.succeeded(self._plan(channel, interval)).state()
+
+    def _resumed(self, channel: Channel, plan: Plan, state: bytes) -> ChannelWatch | None:
+        """The watch that `update` has left, when `state` is what it returned: then nothing need be read."""
+        after, watch = self._latest.pop(channel, (b"", None))
+        return watch.under(plan) if watch is not None and after == state else _restored(channel, plan, state)
 
     def _plan(self, channel: Channel, interval: timedelta) -> Plan:
         plan = self._plans[channel]
