@@ -182,6 +182,15 @@ def test_a_folder_that_is_not_there_names_the_path_and_the_setting(tmp_path):
         batches(tmp_path).deliveries()
 
 
+def test_links_are_no_deliveries_and_are_not_followed(tmp_path):
+    put(tmp_path / "elsewhere/b.parquet", parquet())
+    put(tmp_path / "in/one/a.parquet", parquet())
+    (tmp_path / "in/two").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/one/c.parquet").symlink_to(tmp_path / "elsewhere/b.parquet")
+    source = FileBatchSource(f"{tmp_path}/in/**/*.parquet", BatchesConfig(path="x"), SCHEMA, tmp_path)
+    assert [d.name for d in source.deliveries()] == ["one/a"]
+
+
 def test_an_empty_folder_has_no_deliveries(tmp_path):
     (tmp_path / "in").mkdir()
     assert batches(tmp_path).deliveries() == []
