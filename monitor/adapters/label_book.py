@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +56,7 @@ class ParquetLabelBook:
         self._numbers: dict[str, int] = {}  # of the deliveries
         self._pending = PendingLabels()
         self._tallies: dict[str, Tally] = {}
-        self._labelled: dict[str, int] = {}  # rows of each collected batch, in order of window end
+        self._total = 0, 0  # labelled rows, and batches that have any
         self._touched: set[str] = set()  # batches of which another revision may be recorded
 
     def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:
@@ -116,7 +115,13 @@ class ParquetLabelBook:
     def labelled_rows(self) -> Mapping[str, int]:
         with self._lock:
             self._refresh()
-            return MappingProxyType(self._labelled)
+            return _LabelledRows(self._collected, self._tallies)
+
+    @property
+    def total(self) -> tuple[int, int]:
+        with self._lock:
+            self._refresh()
+            return self._total
 
     @property
     def pending(self) -> int:
@@ -154,8 +159,10 @@ class ParquetLabelBook:
 
     def _write(self, batch: str, labels: Labels, ids: pa.Array, tally: Tally) -> None:
         self._files.write_joined(batch, to_table(labels, ids, self._codes, self._deliveries), tally)
+        before = self._tallies.get(batch, Tally()).labelled
+        rows, batches = self._total
+        self._total = rows + tally.labelled - before, batches + (tally.labelled > 0) - (before > 0)
         self._tallies[batch] = tally
-        self._labelled[batch] = tally.labelled
         self._touched.add(batch)
 
     def _joined(self, batch: str, ids: pa.Array) -> Labels:
@@ -183,17 +190,10 @@ class ParquetLabelBook:
             if fresh is None or any(self._files.joined_path(batch).exists() for batch in fresh):
                 self._rebuild()
             else:
-                self._take_in(fresh)
+                for batch in fresh:
+                    self._locate(batch)
+                    self._touched.add(batch)
         self._seen = mark
-
-    def _take_in(self, fresh: Sequence[str]) -> None:
-        for batch in fresh:
-            self._locate(batch)
-            self._labelled[batch] = 0
-            self._touched.add(batch)
-        batches = self._collected.batches()
-        if list(batches[-len(fresh) :]) != list(fresh):  # not the newest ones, or not in their order
-            self._labelled = {batch: self._labelled[batch] for batch in batches}
 
     @contextmanager
     def _anew_after_failure(self) -> Iterator[None]:
@@ -210,10 +210,11 @@ class ParquetLabelBook:
         batches = {batch: self._collected.digest(batch) for batch in self._collected.batches()}
         tallies = self._files.tallies()
         self._tallies = {batch: tally for batch, tally in tallies.items() if batch in batches}
+        labelled = [tally.labelled for tally in self._tallies.values() if tally.labelled]
+        self._total = sum(labelled), len(labelled)
         for batch, tally in list(self._tallies.items()):
             if tally.digest != batches[batch]:
                 self._realign(batch, tally)
-        self._labelled = {batch: self._tallies.get(batch, Tally()).labelled for batch in batches}
         self._touched = set(batches)
         for staged in self._files.all_staged():
             self._codes.accept(staged.table["label"].type, file=str(self._files.staged_path(staged.delivery)))
@@ -274,6 +275,28 @@ class ParquetLabelBook:
             placed[mine] = found = same.to_numpy(zero_copy_only=False)
             self._place(batch, labels[mine[found]], ids.filter(same), own_ids, check=False)
         self._pending.drop_waiting(positions[placed])
+
+
+class _LabelledRows(Mapping[str, int]):
+    """Counted when they are asked for: nothing is held per batch."""
+
+    def __init__(self, collected: CollectedData, tallies: Mapping[str, Tally]) -> None:
+        self._collected, self._tallies = collected, tallies
+
+    def __getitem__(self, batch: str) -> int:
+        if (tally := self._tallies.get(batch)) is not None:
+            return tally.labelled
+        try:
+            self._collected.digest(batch)
+        except LookupError:
+            raise KeyError(batch) from None
+        return 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._collected.batches())
+
+    def __len__(self) -> int:
+        return len(self._collected.batches())
 
 
 def _due(labels: Labels, latest: int) -> npt.NDArray[np.int64]:

@@ -44,15 +44,15 @@ def seen_now(
 ) -> Seen:
     """Gather what the policy looks at: open alarms by what they may cause, and labels that no attempt has used."""
     actions = rt.config.detect.channels
-    labelled = labels.usable(rt.book.labelled_rows())
+    rows, batches = labels.count_usable(rt.book)
     return Seen(
         now=now,
         judged=judged,
         alarm=tuple(c.value for c in detector.drifting if actions.of(c) == "retrain"),
         watched=tuple(c.value for c in detector.drifting if actions.of(c) != "retrain"),
         beyond=tuple(c.value for c in detector.beyond),
-        new_labels=max(0, sum(labelled.values()) - memory.rows_used),
-        new_batches=max(0, len(labelled) - memory.batches_used),
+        new_labels=max(0, rows - memory.rows_used),
+        new_batches=max(0, batches - memory.batches_used),
         shadow=role_in_words(trial) if trial is not None and trial.role is Role.CANDIDATE else "",
         on_watch=trial is not None and trial.role is Role.PREDECESSOR and trial.answered,
     )

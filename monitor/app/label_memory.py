@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from monitor.app.ports import States, Transaction
+from monitor.app.ports import LabelBook, States, Transaction
 from monitor.domain.label_arrival import Arrivals
 from monitor.domain.label_trust import Doubt, LabelTrust
 
@@ -52,6 +52,13 @@ class LabelMemory:
         """Labelled rows per batch that may be learnt from; batches without any are left out."""
         withheld = self.trust.withheld
         return {batch: rows for batch, rows in labelled.items() if rows and batch not in withheld}
+
+    def count_usable(self, book: LabelBook) -> tuple[int, int]:
+        """Rows and batches of `usable`, without walking through all of them."""
+        rows, batches = book.total
+        labelled = book.labelled_rows()
+        withheld = [labelled[batch] for batch in self.trust.withheld if labelled.get(batch)]
+        return rows - sum(withheld), batches - len(withheld)
 
 
 def journal(tx: Transaction, deployment: str, at: datetime, changed: Sequence[Doubt], *, by: str) -> None:

@@ -298,6 +298,11 @@ class LabelBook(Protocol):
         ...
 
     @property
+    def total(self) -> tuple[int, int]:
+        """Labelled rows of all collected batches, and how many batches have any."""
+        ...
+
+    @property
     def pending(self) -> int: ...
 
 

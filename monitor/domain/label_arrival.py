@@ -114,7 +114,7 @@ class Arrivals:
             now = labelled.get(batch, 0)
             waiting[lag], came[lag] = one.rows - one.labelled, max(now - one.labelled, 0)
             windows[lag] = 1.0
-            following[batch] = replace(one, labelled=now, lag=lag)
+            following[batch] = Followed(one.rows, now, lag, one.matured)
         return Arrivals(curve=self.curve.fading().merge(ArrivalCurve(waiting, came, windows)), following=following)
 
     @property

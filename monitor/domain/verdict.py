@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -75,8 +75,7 @@ class ChannelVerdict:
     judged: int | None = None  # the achieved rate, to hold beside the promised one
 
     def to_dict(self) -> dict[str, Any]:
-        plain = asdict(self)
-        del plain["channel"]
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "channel"}
         findings = {kind: [finding.to_dict() for finding in getattr(self, kind)] for kind in _FINDINGS}
         return {**plain, "verdict": self.verdict.value, **findings}
 

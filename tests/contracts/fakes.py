@@ -388,6 +388,11 @@ class FakeLabelBook:
         return {batch: self.labels(batch).num_rows for batch in self._collected.batches()}
 
     @property
+    def total(self) -> tuple[int, int]:
+        labelled = [rows for rows in self.labelled_rows().values() if rows]
+        return sum(labelled), len(labelled)
+
+    @property
     def pending(self) -> int:
         return len(self._pending)
 

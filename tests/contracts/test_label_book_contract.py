@@ -106,6 +106,7 @@ def test_a_delivery_may_hold_labels_of_many_batches(book, collect):
     assert book.labelled_rows() == {"a": 2, "b": 1, "c": 0}
     assert book.join(T0 + 4 * DAY).joined == 1
     assert list(book.labelled_rows().items()) == [("a", 2), ("b", 1), ("c", 1)]
+    assert book.total == (4, 3)
 
 
 def test_the_same_delivery_again_changes_nothing(book, collect):
@@ -248,4 +249,5 @@ def test_a_batch_that_comes_late_has_its_place(book, collect):
         book.stage(f"for {batch}", labels_of({batch: "1"}), arrival=T0)
         book.join(LONG_AFTER)
         assert list(book.labelled_rows()) == sorted(book.labelled_rows())
+        assert book.total == (sum(book.labelled_rows().values()), len(book.labelled_rows()))
     assert list(book.unsettled({})) == ["a", "b", "c", "d"]
