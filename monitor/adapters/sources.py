@@ -58,8 +58,8 @@ class SourceMaker:
             return SqlLabelSource(config, schema, project, self._label_ledger, self.clock)
         return FileLabelSource(config.path, config, schema, project) if config.path else None
 
-    def _batch_ledger(self) -> Sequence[LedgerEntry]:
-        return self.store.entries(self.config.name, DeliveryKind.BATCH)
+    def _batch_ledger(self, after: int) -> Sequence[LedgerEntry]:
+        return self.store.entries(self.config.name, DeliveryKind.BATCH, after=after)
 
-    def _label_ledger(self) -> Sequence[LedgerEntry]:
-        return self.store.entries(self.config.name, DeliveryKind.LABELS)
+    def _label_ledger(self, after: int) -> Sequence[LedgerEntry]:
+        return self.store.entries(self.config.name, DeliveryKind.LABELS, after=after)

@@ -26,7 +26,7 @@ _MOST_NEW = 1000  # windows of a backlog that one pass takes on
 _NAME = "%Y-%m-%dT%H%M%SZ"
 _OPEN = (DeliveryState.SEEN, DeliveryState.CLAIMED)
 
-Ledger = Callable[[], Sequence[LedgerEntry]]
+Ledger = Callable[[int], Sequence[LedgerEntry]]  # entries with a larger id, in their order
 
 
 class _Windows:
@@ -49,19 +49,25 @@ class _Windows:
         self._order, self._private = schema.id or "", bool(schema.private)
         self._url = config.url
         self._database: Database | None = None
-        self._first = 0  # window that is not settled; those before it are not looked at again
+        self._first = 0  # window that is not settled
+        self._looked_at = 0  # first window that is: those before it are settled, and never asked for again
+        self._settled: set[str] = set()  # locators of the windows from there on
+        self._taken_in = 0  # up to this id all entries of the ledger are settled and known
         self._read: dict[str, str] = {}  # locator → fingerprint, of windows that are to be read next
 
     def deliveries(self) -> list[Delivery]:
-        known = {entry.locator for entry in self._ledger() if entry.state not in _OPEN}
+        self._update()
         passed = int((self._clock() - self._config.lateness - self._since) / self._length)
-        while self._locator(self._window(self._first)) in known:
+        while self._locator(self._window(self._first)) in self._settled:
             self._first += 1
+        while self._looked_at < min(self._first, passed - _COUNTED_AGAIN):
+            self._settled.discard(self._locator(self._window(self._looked_at)))
+            self._looked_at += 1
         new: list[Window] = []
         again: list[Window] = []
-        for number in range(max(0, min(self._first, passed - _COUNTED_AGAIN)), max(0, passed)):
+        for number in range(self._looked_at, max(0, passed)):
             window = self._window(number)
-            if self._locator(window) not in known:
+            if self._locator(window) not in self._settled:
                 new.append(window)
             elif number >= passed - _COUNTED_AGAIN:
                 again.append(window)
@@ -85,6 +91,14 @@ class _Windows:
         if expected is not None and expected != self._hash(delivery, content):
             raise SourceError(f"{self._key}: the rows of {delivery.name} changed while they were read; tried again")
         return content
+
+    def _update(self) -> None:
+        """Take in what the ledger has settled since."""
+        later = self._ledger(self._taken_in)
+        self._settled.update(entry.locator for entry in later if entry.state not in _OPEN)
+        if later:
+            still_open = (entry.id for entry in later if entry.state in _OPEN)
+            self._taken_in = next(still_open, later[-1].id + 1) - 1
 
     def _content(self, delivery: Delivery) -> bytes:
         return self._opened().rows(self._query, self.window(delivery), order=self._order)

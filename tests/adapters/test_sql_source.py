@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from sqlalchemy import Engine, create_engine, text
 
 from monitor.adapters.database_urls import read_url
 from monitor.adapters.sql_reading import Database
-from monitor.adapters.sql_source import SqlBatchSource
+from monitor.adapters.sql_source import Ledger, SqlBatchSource
 from monitor.bootstrap import Application, open_application
 from monitor.config.deployment import Deployment
 from monitor.config.sources import BatchesConfig
-from monitor.domain.batch import DeliveryKind, DeliveryState, Window
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, SourceError
 from tests.support.postgresql import new_database
@@ -78,9 +78,11 @@ def rows(n: int, start: datetime, first_id: int) -> pa.Table:
     return make_rows(n, np.random.default_rng(first_id), start=start, first_id=first_id)
 
 
-def source(table: Table, clock: Callable[[], datetime], **changes: Any) -> SqlBatchSource:
+def source(
+    table: Table, clock: Callable[[], datetime], ledger: Ledger = lambda after: (), **changes: Any
+) -> SqlBatchSource:
     plain = {"source": "sql", "url": table.url, "query": QUERY, "window": "1h", "since": T0.isoformat(), **changes}
-    return SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, Path(), list, clock)
+    return SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, Path(), ledger, clock)
 
 
 def test_a_window_is_a_delivery_once_the_watermark_has_passed(table: Table):
@@ -102,6 +104,40 @@ def test_a_window_is_a_delivery_once_the_watermark_has_passed(table: Table):
     expected = dict(zip(*(rows(30, T0 + HOUR, 100)[name].to_pylist() for name in ("row_id", "a")), strict=True))
     got = dict(zip(read.rows["row_id"].to_pylist(), read.rows["a"].to_pylist(), strict=True))
     assert got == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_it_keeps_of_the_ledger_changes_no_delivery(table: Table):
+    """One that has been asked all along, and one that reads the whole ledger each time."""
+    rng, now, entries = np.random.default_rng(5), [T0 + 3 * HOUR], list[LedgerEntry]()
+
+    def ledger(after: int) -> list[LedgerEntry]:
+        return [entry for entry in entries if entry.id > after]
+
+    kept = source(table, lambda: now[0], ledger)
+    for _ in range(40):
+        found = kept.deliveries()
+        assert found == source(table, lambda: now[0], ledger).deliveries()
+        for delivery in found:
+            if delivery.locator not in {entry.locator for entry in entries}:
+                entries.append(_seen(len(entries) + 1, delivery))
+        for place in np.flatnonzero(rng.random(len(entries)) < 0.5):  # most are worked off soon, some later
+            entries[place] = replace(entries[place], state=DeliveryState.DONE)
+        now[0] += int(rng.integers(0, 4)) * HOUR
+    assert len(entries) > 40
+
+
+def _seen(id_: int, delivery: Delivery) -> LedgerEntry:
+    return LedgerEntry(
+        id=id_,
+        deployment="tiny",
+        kind=DeliveryKind.BATCH,
+        locator=delivery.locator,
+        fingerprint="",
+        name=delivery.name,
+        size=delivery.size,
+        modified=delivery.modified,
+        state=DeliveryState.SEEN,
+    )
 
 
 def test_the_same_rows_have_the_same_fingerprint_in_any_order_and_no_other_window_has_it(table: Table):
@@ -187,13 +223,13 @@ def test_a_password_is_from_the_environment_and_nowhere_else(tmp_path: Path, mon
     monkeypatch.setenv("SHOP_PASSWORD", SECRET)
     url = "postgresql://monitor:${SHOP_PASSWORD}@127.0.0.1:1/shop"
     plain = {"source": "sql", "url": url, "query": QUERY, "window": "1h", "since": T0.isoformat()}
-    found = SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, tmp_path, list, lambda: T0 + HOUR)
+    found = SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, tmp_path, lambda after: (), lambda: T0 + HOUR)
     with pytest.raises(SourceError, match=r"\$\{SHOP_PASSWORD\}@127\.0\.0\.1") as caught:
         found.fingerprint(found.deliveries()[0])
     assert SECRET not in repr(caught.value)
     assert caught.value.__cause__ is None
     monkeypatch.delenv("SHOP_PASSWORD")
-    found = SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, tmp_path, list, lambda: T0 + HOUR)
+    found = SqlBatchSource(BatchesConfig.model_validate(plain), SCHEMA, tmp_path, lambda after: (), lambda: T0 + HOUR)
     with pytest.raises(ConfigError, match=r"batches\.url: the environment variable SHOP_PASSWORD is not set"):
         found.fingerprint(found.deliveries()[0])
 

@@ -122,6 +122,15 @@ def test_released_labels_are_judged_and_trained_on(copy):
         assert set(HELD) <= set(labels.usable(app.runtime("tiny").book.labelled_rows()))
 
 
+def test_what_may_be_learnt_from_is_counted_without_what_is_held(lived):
+    with open_application(lived.config) as app:
+        runtime, labels = app.runtime("tiny"), LabelMemory.load(app.store, "tiny")
+        with runtime.working():
+            usable = labels.usable(runtime.book.labelled_rows())
+            assert labels.count_usable(runtime.book) == (sum(usable.values()), len(usable))
+        assert usable and not usable.keys() & set(HELD)
+
+
 def test_rejected_labels_are_taken_back_and_right_ones_may_follow(copy):
     with open_application(copy.config) as app:
         before = app.store.record("tiny", HELD[1])
