@@ -51,7 +51,8 @@ class ScoringWorker:
             except ModelError:
                 self._end()
                 raise
-        return np.frombuffer(body, dtype=np.float64).reshape(answer["shape"]).copy()
+        scores: Scores = np.frombuffer(body, dtype=np.float64).reshape(answer["shape"])
+        return scores.copy(order="F")  # class by class, as they are looked at
 
     def close(self) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -61,13 +61,29 @@ class Influence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelShift:
-    """The held-out rows of a model as what a batch is compared with: calibrated scores (n, k) and labels (n,)."""
+    """The held-out rows of a model as what a batch is compared with: calibrated scores (n, k) and labels (n,).
+
+    Column after column in memory, as are the scores of a batch: few classes and many rows are summed up fast that way.
+    Made from these: `sure` (n, f), the summaries that the goodness check compares, and their means `sure_by_class`
+    (k, f); `unbent` (k, k), the inverse of the mean curvature of the calibration's loss.
+    """
 
     calibration: Calibration
     logs: Array  # of the scores as the model gave them
     calibrated: Array
     target: Codes
     prior: Array  # (k,) shares of the labels, which are the means of the calibrated scores
+    sure: Array = field(init=False, repr=False)
+    sure_by_class: Array = field(init=False, repr=False)
+    unbent: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        onehot, counts = self.onehot(), np.bincount(self.target, minlength=len(self.prior))
+        sure = _summaries(self.calibrated)
+        bend = curvature(self.calibrated, self.logs) / max(len(onehot), 1)
+        object.__setattr__(self, "sure", sure)
+        object.__setattr__(self, "sure_by_class", onehot.T @ sure / np.maximum(counts, 1)[:, None])
+        object.__setattr__(self, "unbent", np.linalg.pinv(bend, hermitian=True))
 
     @classmethod
     def fit(cls, scores: Scores, target: Codes) -> LabelShift:
@@ -77,7 +93,7 @@ class LabelShift:
     @classmethod
     def of(cls, calibration: Calibration, scores: Scores, target: Codes) -> LabelShift:
         """With a calibration that was fitted on these rows."""
-        wide = scores.astype(np.float64)
+        wide = _by_column(scores)
         prior = np.bincount(target, minlength=scores.shape[1]) / max(len(target), 1)
         return cls(calibration, log_scores(wide), calibration.apply(wide), target, prior)
 
@@ -102,8 +118,8 @@ class LabelShift:
             return _untold(classes, "no rows")
         if (self.prior <= 0).any():
             return _untold(classes, f"no held-out rows of {int((self.prior <= 0).sum())} of {classes} classes")
-        logs = log_scores(scores.astype(np.float64))
-        h = self.calibration.apply(scores.astype(np.float64))
+        wide = _by_column(scores)
+        logs, h = log_scores(wide), self.calibration.apply(wide)
         try:
             return self._likely(logs, h) if method == "em" else self._solved(logs, h, method)
         except np.linalg.LinAlgError:
@@ -140,9 +156,15 @@ class LabelShift:
 
     def correct(self, scores: Array, share: Array) -> Array:
         """Calibrated probabilities of a batch whose classes have these shares, (m, k)."""
-        h = self.calibration.apply(scores.astype(np.float64)) * (share / self.prior)
+        h = self.calibration.apply(_by_column(scores)) * (share / self.prior)
         corrected: Array = h / h.sum(axis=1, keepdims=True)
         return corrected
+
+    def onehot(self) -> Array:
+        """The labels, (n, k), made anew at every call: with many classes they are large."""
+        found = np.zeros((len(self.target), len(self.prior)), order="F")
+        found[np.arange(len(self.target)), self.target] = 1.0
+        return found
 
 
 def maximise(ratio: Array, start: Array) -> Array:
@@ -208,17 +230,14 @@ class _Known:
 
 def _calibrating(shift: LabelShift) -> tuple[Array, Array]:
     """Influence of the held-out rows on the calibration and on their own class shares, (n, k) both."""
-    onehot = np.eye(len(shift.prior))[shift.target]
-    bend = curvature(shift.calibrated, shift.logs) / len(onehot)
-    on_calibration = -slopes(shift.calibrated - onehot, shift.logs) @ np.linalg.pinv(bend, hermitian=True)
+    onehot = shift.onehot()
+    on_calibration = -slopes(shift.calibrated - onehot, shift.logs) @ shift.unbent
     return on_calibration, onehot - shift.prior
 
 
 def goodness(shift: LabelShift, h: Array, share: Array, influence: Influence) -> float | None:
     """P-value of the Wald test that functions of the calibrated scores, (m, k), have the mean that shares predict."""
-    seen, expected = _summaries(h), _summaries(shift.calibrated)
-    onehot = np.eye(len(share))[shift.target]
-    by_class = onehot.T @ expected / onehot.sum(axis=0)[:, None]  # (k, f)
+    seen, expected, by_class = _summaries(h), shift.sure, shift.sure_by_class
     difference = seen.mean(axis=0) - share @ by_class
     of_batch = seen - seen.mean(axis=0) - influence.of_batch @ by_class
     weight = (share / shift.prior)[shift.target][:, None]
@@ -267,6 +286,10 @@ def _summaries(h: Array) -> Array:
     The classes themselves say nothing, the shares were fitted to them; and counts of rare ones are far from normal.
     """
     return np.column_stack([h.max(axis=1), -special.xlogy(h, h).sum(axis=1)])
+
+
+def _by_column(scores: Scores) -> Array:
+    return np.asfortranarray(scores, dtype=np.float64)
 
 
 def _untold(classes: int, reason: str) -> Shares:
