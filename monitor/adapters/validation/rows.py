@@ -16,7 +16,7 @@ from monitor.adapters.validation.discretion import discreet
 from monitor.adapters.validation.rejections import Rejections
 from monitor.adapters.validation.scores import score_findings
 from monitor.adapters.validation.times import later_than, outside, times
-from monitor.adapters.validation.typed import Finding, Typed, booleans, missing, numbers, texts
+from monitor.adapters.validation.typed import Finding, Typed, booleans, categories, missing, numbers, texts
 from monitor.app.ports import Validated
 from monitor.domain.batch import Window
 from monitor.domain.quarantine import FileReason, RowReason
@@ -66,8 +66,7 @@ def validate_rows(
         rejections.add(label.name, missing(typed[label.name].values, RowReason.MISSING_LABEL))
     if schema.id is not None:
         rejections.add(schema.id, _repeated(raw, typed[schema.id].values, rejections))
-    columns = {name: _encoded(schema, name, column.values) for name, column in typed.items()}
-    rows = pa.table(columns)
+    rows = pa.table({name: column.values for name, column in typed.items()})
     rejected = rejections.table(raw, private=private)
     return Validated(
         rows=rows if rejections.good.all() else rows.filter(pa.array(rejections.good)),
@@ -114,7 +113,7 @@ def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typ
     if kind.is_array:
         return arrays(column, file, image=kind is Kind.IMAGE)
     if kind is Kind.CATEGORICAL:
-        return texts(column, file)
+        return categories(column, file)
     return booleans(column, file) if kind is Kind.BOOLEAN else numbers(column, file)
 
 
@@ -143,10 +142,6 @@ def _repeated(raw: RawTable, ids: pa.Array, rejections: Rejections) -> tuple[Fin
     return (
         Finding(RowReason.DUPLICATE_ID, bad, lambda at: f"id {ids[at].as_py()!r} came before, in row {first_row[at]}"),
     )
-
-
-def _encoded(schema: Schema, name: str, values: pa.Array) -> pa.Array:
-    return values.dictionary_encode() if schema.features.get(name) is Kind.CATEGORICAL else values
 
 
 def _notes(raw: RawTable, schema: Schema, typed: dict[str, Typed]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from monitor.adapters.file_reading import refused, times_as_text
 from monitor.domain.quarantine import FileReason, RowReason
@@ -18,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 _MISSING = ("", "na", "n/a", "nan", "null", "none")  # as text, in columns that are not themselves text
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+_ODD = r"^(?:-?(?:0|[1-9][0-9]*)\.0+|-0|True|TRUE|False|FALSE)$"  # text that is not canonical
 _SHOWN_CHARACTERS = 80
 
 
@@ -88,6 +90,18 @@ def texts(raw: pl.Series, file: str) -> Typed:
     raise wrong_column(raw, "text, numbers or booleans", file)
 
 
+def categories(raw: pl.Series, file: str) -> Typed:
+    """As `texts`, dictionary-encoded; of text each level is looked at once, not each cell."""
+    if raw.dtype != pl.String:
+        found = texts(raw, file)
+        return Typed(found.values.dictionary_encode(), found.findings)
+    held = _arrow(raw, pa.string()).dictionary_encode()
+    if not pc.any(pc.match_substring_regex(held.dictionary, _ODD)).as_py():
+        return Typed(held)
+    canonical = _arrow(_canonical(pl.Series(held.dictionary)), pa.string())
+    return Typed(canonical.take(held.indices).dictionary_encode())
+
+
 def missing(values: pa.Array, reason: RowReason, *, empty_too: bool = False) -> tuple[Finding, ...]:
     """Find the nulls of a column that must be filled; `empty_too` counts "" as null."""
     column = pl.Series(values)
@@ -110,7 +124,7 @@ def cell(raw: pl.Series, position: int) -> str:
 
 
 def _canonical(text: pl.Series) -> pl.Series:
-    odd = text.str.contains(r"^(?:-?(?:0|[1-9]\d*)\.0+|-0|True|TRUE|False|FALSE)$")
+    odd = text.str.contains(_ODD)
     if not odd.any():
         return text
     plain = text.str.replace(r"^(-?\d+)\.0+$", "${1}").str.replace(r"^-0$", "0")
