@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.implementations.local import LocalFileSystem
 
+from monitor.adapters.content_hash import content_hash
 from monitor.adapters.file_pattern import FilePattern
 from monitor.adapters.file_reading import PARQUET, parquet_footer_missing, read_raw, refused, suffix_of
 from monitor.adapters.validation.labels import LabelColumns, validate_labels
@@ -27,7 +27,7 @@ from monitor.domain.quarantine import FileReason
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, DataError, SourceError
 
-_CHUNK_BYTES = 1024**2
+_KEPT_BYTES = 64 * 1024**2  # a file that is larger is read again each time it is asked for
 _FOOTER_PATIENCE = 10  # × settle: a Parquet writer that thinks between two row groups is given that long
 _CLOCK_SKEW = timedelta(hours=1)  # a file modified later than this from now says nothing about when it was
 
@@ -65,7 +65,7 @@ class FileBatchSource:
         return promised or Window(delivery.modified, delivery.modified)
 
     def read(self, delivery: Delivery, *, now: datetime) -> Validated:
-        content = self._files.content(delivery)
+        content = self._files.last_content(delivery)
         try:
             window = self._files.promised(delivery)
         except (ValueError, OverflowError) as exc:
@@ -102,7 +102,7 @@ class FileLabelSource:
         return self._files.fingerprint(delivery)
 
     def read(self, delivery: Delivery, *, now: datetime) -> Validated:
-        return self.judge(self._files.content(delivery), delivery.locator, now=now)
+        return self.judge(self._files.last_content(delivery), delivery.locator, now=now)
 
     def judge(self, content: bytes, file: str, *, now: datetime) -> Validated:
         """Read and judge content that may lie nowhere yet. Raises DataError."""
@@ -154,6 +154,7 @@ class _Files:
         except (ImportError, ValueError) as exc:
             raise ConfigError(f"{key}: {path}: {exc}") from exc
         self._root = str(root).rstrip("/")
+        self._kept: tuple[Delivery, bytes] | None = None
 
     def deliveries(self) -> list[Delivery]:
         self._fs.invalidate_cache()
@@ -181,18 +182,26 @@ class _Files:
         return True
 
     def fingerprint(self, delivery: Delivery) -> str:
-        digest = blake2b(digest_size=16)
-        path = self._path(delivery)
-        with _translated(path, self._key), self._fs.open(path, "rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return content_hash(self.content(delivery))
 
     def content(self, delivery: Delivery) -> bytes:
-        """The bytes rather than the path: a file that is cut off while it is mapped would take the process down."""
-        path = self._path(delivery)
-        with _translated(path, self._key), self._fs.open(path, "rb") as file:
-            content: bytes = file.read()
+        """The bytes rather than the path: a file that is cut off while it is mapped would take the process down.
+
+        Kept until another file is asked for, so that what is hashed, dated and judged is read once, and is the same.
+        """
+        if self._kept is None or self._kept[0] != delivery:
+            path = self._path(delivery)
+            with _translated(path, self._key), self._fs.open(path, "rb") as file:
+                content: bytes = file.read()
+            if len(content) > _KEPT_BYTES:
+                self._kept = None
+                return content
+            self._kept = delivery, content
+        return self._kept[1]
+
+    def last_content(self, delivery: Delivery) -> bytes:
+        """As `content`, which is then kept no longer."""
+        content, self._kept = self.content(delivery), None
         return content
 
     def promised(self, delivery: Delivery) -> Window | None:

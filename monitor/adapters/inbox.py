@@ -9,11 +9,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from monitor.adapters.atomic_files import write_atomically
+from monitor.adapters.content_hash import content_hash
 from monitor.adapters.file_reading import suffix_of
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource
 from monitor.app.ports import BatchSource, LabelSource, Validated
@@ -57,7 +57,7 @@ class Inbox(Generic[_Files]):
 
     def hash(self, content: bytes) -> str:
         """As file sources do it, so that the ledger knows it."""
-        return blake2b(content, digest_size=16).hexdigest()
+        return content_hash(content)
 
     def has(self, delivery: Delivery) -> bool:
         return delivery.locator.startswith(f"{self._folder.as_posix()}/")

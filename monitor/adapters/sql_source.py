@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 
+from monitor.adapters.content_hash import content_hash
 from monitor.adapters.sql_reading import Database
 from monitor.adapters.validation.labels import LabelColumns, validate_labels
 from monitor.adapters.validation.rows import validate_rows
@@ -134,7 +134,7 @@ class _Windows:
     @staticmethod
     def _hash(delivery: Delivery, content: bytes) -> str:
         """The window is part of it: the same rows in another window are no redelivery."""
-        return blake2b(delivery.locator.encode() + b"\0" + content, digest_size=16).hexdigest()
+        return content_hash(content, place=delivery.locator)
 
 
 class SqlBatchSource:

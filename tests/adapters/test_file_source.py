@@ -56,6 +56,18 @@ def test_deliveries_are_the_matching_files_sorted_with_what_is_known_of_them(tmp
     ]
 
 
+def test_what_was_hashed_is_what_is_judged_even_if_it_has_changed_since(tmp_path):
+    file = put(tmp_path / "in/a.parquet", parquet([0, 1]))
+    source = batches(tmp_path)
+    (delivery,) = source.deliveries()
+    hashed = source.fingerprint(delivery)
+    file.write_bytes(parquet([0, 1, 2]))
+    assert source.window(delivery) == Window(NOON, NOON + timedelta(hours=1))
+    assert source.read(delivery, now=NOON + timedelta(days=1)).rows.num_rows == 2
+    assert source.read(delivery, now=NOON + timedelta(days=1)).rows.num_rows == 3, "it is kept no longer"
+    assert source.fingerprint(delivery) != hashed
+
+
 def test_date_folders_are_walked_and_give_name_and_window(tmp_path):
     put(tmp_path / "in/2024/05/01/part.parquet", parquet([0, 13]))
     source = batches(tmp_path, "in/{year}/{month}/{day}/*.parquet")
