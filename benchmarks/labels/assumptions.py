@@ -101,13 +101,13 @@ def trial(seed: int, found: dict, assumed: dict, spent: list[float]) -> None:
         truth = metric("accuracy", scores, batch.y)
         begun = process_time()
         shares = estimator.label_shift.estimate(scores)
-        encoded = kept.encode(_table(batch.x))
-        chosen = estimator.assume(encoded, scores, scores, shares, rng)
+        rows = _table(batch.x)
+        chosen = estimator.assume(rows, scores, scores, shares, rng)
         automatic = chosen.estimate("accuracy")
         spent.append(process_time() - begun)
         ways = {
             "CBPE": estimator.plain,
-            "PAPE": estimator.reweighted(encoded, rng),
+            "PAPE": estimator.reweighted(rows, rng),
             "CBPE after EM": estimator.corrected(shares),
         }
         each = {

@@ -101,8 +101,7 @@ def ours(scored: Scored, metrics: tuple[str, ...]) -> dict:
     for i, at in enumerate(scored.batches):
         scores = scored.scores[at]
         shares = estimator.label_shift.estimate(scores)
-        encoded = kept.encode(scored.table[at])
-        assumed = estimator.assume(encoded, scores, scores, shares, np.random.default_rng(i))
+        assumed = estimator.assume(scored.table[at], scores, scores, shares, np.random.default_rng(i))
         found["assumed"].append(assumed.assumption.value)
         for name in metrics:
             one, truth = assumed.estimate(name), metric(name, scores, scored.target[at])

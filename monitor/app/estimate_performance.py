@@ -46,8 +46,7 @@ def estimate_performance(
     """`scores` are the model's, `served` what counts as its answer; `shares` as estimated from `scores`."""
     if champion.estimator is None or rows.num_rows == 0:
         return Expected()
-    batch = champion.reference.held_out.encode(rows)
-    assumed = champion.estimator.assume(batch, scores, served, shares, np.random.default_rng(_SEED))
+    assumed = champion.estimator.assume(rows, scores, served, shares, np.random.default_rng(_SEED))
     value, low, high = _known(assumed, metric, slice(None))
     performance = Performance(
         estimated=value, estimated_low=low, estimated_high=high, assumption=assumed.assumption.value

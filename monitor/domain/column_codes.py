@@ -38,6 +38,10 @@ class ColumnCode(Protocol):
         """
         ...
 
+    def sums(self, values: Any, name: str) -> tuple[int, Rows]:
+        """How many rows, and of each column the sums that `Powers.of_sums` takes, (4, `width`), without the columns."""
+        ...
+
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         """JSON values and arrays: `code_from_plain` is the inverse."""
         ...
@@ -83,6 +87,13 @@ class NumberCode:
         numbers = cols.numbers(values, name)
         return np.array([self.scale.apply(numbers), np.isnan(numbers)], dtype=np.float32).T
 
+    def sums(self, values: Any, name: str) -> tuple[int, Rows]:
+        numbers = cols.numbers(values, name)
+        missing = float(np.count_nonzero(np.isnan(numbers)))
+        found = np.empty((4, self.width))
+        found[:, 0], found[:, 1] = _sums(self.scale.apply(numbers)), missing
+        return numbers.size, found
+
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         return {"kind": Kind.NUMERIC.value}, {"scales": np.array([[self.scale.middle, self.scale.unit]])}
 
@@ -111,13 +122,24 @@ class LevelCode:
         return len(self.levels) + 2
 
     def apply(self, values: Any, name: str) -> Cells:
+        place = self._places(values, name)
+        block = np.zeros((self.width, place.size), dtype=np.float32)
+        block[place, np.arange(place.size)] = _LEVEL
+        return block.T
+
+    def sums(self, values: Any, name: str) -> tuple[int, Rows]:
+        place = self._places(values, name)
+        powers = float(np.float32(_LEVEL)) ** np.array([[1.0], [2.0], [4.0], [0.0]])
+        return place.size, powers * np.bincount(place, minlength=self.width)
+
+    def _places(self, values: Any, name: str) -> npt.NDArray[np.int64]:
+        """Which of the columns is not 0, row by row."""
         codes, levels = _levels(values, name, self.kind, private=self.private)
         column = {level: i for i, level in enumerate(self.levels)}
         others = len(self.levels)
         place = np.array([column.get(level, others) for level in levels] + [others + 1])  # code −1 takes the last place
-        block = np.zeros((self.width, codes.size), dtype=np.float32)
-        block[place[codes], np.arange(codes.size)] = _LEVEL
-        return block.T
+        found: npt.NDArray[np.int64] = place[codes]
+        return found
 
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         return {"kind": self.kind.value, "levels": list(self.levels), "private": self.private}, {}
@@ -156,6 +178,10 @@ class ArrayCode:
                 block[:, i] = scale.apply(reduced)
         return block
 
+    def sums(self, values: Any, name: str) -> tuple[int, Rows]:
+        block = self.apply(values, name)
+        return len(block), np.array([_sums(column) for column in block.T]).reshape(-1, 4).T
+
     def to_plain(self) -> tuple[dict[str, Any], Arrays]:
         scales = np.array([[scale.middle, scale.unit] for scale in self.scales]).reshape(-1, 2)
         return {"kind": self.kind.value}, {
@@ -191,6 +217,13 @@ def code_from_plain(plain: Mapping[str, Any], arrays: Arrays) -> ColumnCode:
 def _levels(values: Any, name: str, kind: Kind, *, private: bool) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
     codes, levels = cols.boolean_codes(values, name) if kind is Kind.BOOLEAN else cols.codes(values, name)
     return codes, veil(levels, name) if private else levels
+
+
+def _sums(column: npt.NDArray[np.floating]) -> tuple[float, float, float, int]:
+    """As `ColumnCode.sums`, of one column, to the precision that is kept."""
+    x = column.astype(np.float32).astype(np.float64)
+    square = x * x
+    return float(x.sum()), float(square.sum()), float(square @ square), int(np.count_nonzero(x))
 
 
 def _same_length(cells: npt.NDArray[np.float32], expected: int, name: str) -> None:

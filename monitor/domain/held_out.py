@@ -14,6 +14,7 @@ from monitor.domain.column_codes import Rows
 from monitor.domain.encoding import Encoding
 from monitor.domain.packed import Arrays
 from monitor.domain.schema import Schema
+from monitor.stats.estimation.covariate_shift import Powers
 from monitor.stats.losses import absolute_error, log_loss
 
 MOST_ROWS = 10_000
@@ -83,6 +84,10 @@ class HeldOut:
         Raises DataError naming a column that is missing, cannot be read as its kind, or is of another length.
         """
         return self.encoding.apply(rows)
+
+    def powers(self, rows: Any) -> Powers:
+        """Those of `encode`, without it."""
+        return self.encoding.powers(rows)
 
     def losses(self) -> Rows:
         """Log loss or absolute error of each row, (n,)."""

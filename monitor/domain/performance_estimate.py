@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +62,9 @@ class Assumed(Protocol):
 
 class Estimator(Protocol):
     def assume(
-        self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
     ) -> Assumed:
-        """`batch` (m, d) features as `HeldOut.encode` gives them, `scores` the model's and `served` what counts.
+        """`batch`: a table of m rows (see `domain.columns`), `scores` the model's and `served` what counts.
 
         `shares`: class shares as estimated from the same scores, None for regression.
         """
@@ -143,54 +143,54 @@ class ClassEstimator:
         return cls(held_out, Powers.of(held_out.features), label_shift, calibration, plain, way)
 
     def assume(
-        self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
     ) -> ClassesAssumed:
         """Nothing moved for sure: as held out. Otherwise class shares, inputs, or both.
 
         The class shares, when they have surely moved and neither scores nor columns speak against it; the inputs, when
         they do; and both where that is doubtful.
         """
+        if len(scores) == 0 or self.held_out.rows == 0:
+            return ClassesAssumed(Assumption.NO_SHIFT, (self.plain,), scores, served)
         find = self._found if self.way == "automatic" else self._told
         assumption, ways = find(batch, shares, rng)
         return ClassesAssumed(assumption, ways, scores, served)
 
     def _told(
-        self, batch: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, shares: Shares | None, rng: np.random.Generator
     ) -> tuple[Assumption, tuple[Calibrator, ...]]:
-        if self.way == "pape" and len(batch):
+        if self.way == "pape":
             return Assumption.COVARIATE_SHIFT, (self.reweighted(batch, rng),)
         if self.way == "corrected" and shares is not None and shares.influence is not None:
             return Assumption.LABEL_SHIFT, (self.corrected(shares),)
         return Assumption.NO_SHIFT, (self.plain,)
 
     def _found(
-        self, batch: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, shares: Shares | None, rng: np.random.Generator
     ) -> tuple[Assumption, tuple[Calibrator, ...]]:
-        if len(batch) == 0 or self.held_out.rows == 0:
-            return Assumption.NO_SHIFT, (self.plain,)
-        z = moved(self.powers, Powers.of(batch))
+        z = moved(self.powers, self.held_out.powers(batch))
         shares_moved = shares is not None and shares.shift_p is not None and shares.shift_p < _MOVED
         if not shares_moved and moved_p(z) >= _MOVED:
             return Assumption.NO_SHIFT, (self.plain,)
-        features = self.held_out.features
+        features, encoded = self.held_out.features, self.held_out.encode(batch)
         corrected = None if shares is None or shares.influence is None else self.corrected(shares)
-        fit = 0.0 if shares is None or corrected is None else self._fit(features, batch, shares, corrected)
+        fit = 0.0 if shares is None or corrected is None else self._fit(features, encoded, shares, corrected)
         if corrected is not None and shares_moved and fit >= _DOUBTFUL:
             return Assumption.LABEL_SHIFT, (corrected,)
-        inputs = self._weighted(importance(features, batch, z, rng))
+        inputs = self._weighted(importance(features, encoded, z, rng))
         if corrected is None or fit < _REFUTED:
             return Assumption.COVARIATE_SHIFT, (inputs,)
         return Assumption.UNDECIDED, (inputs, corrected)
 
-    def reweighted(self, batch: Array, rng: np.random.Generator) -> Calibrator:
+    def reweighted(self, batch: Any, rng: np.random.Generator) -> Calibrator:
         """As on held-out rows like those of the batch: probabilistic adaptive performance estimation [1]_.
 
         References
         ----------
         .. [1] Białek, Kuberski, Perrakis, Bifet (2024), arXiv 2401.08348.
         """
-        z = moved(self.powers, Powers.of(batch))
-        return self._weighted(importance(self.held_out.features, batch, z, rng))
+        z = moved(self.powers, self.held_out.powers(batch))
+        return self._weighted(importance(self.held_out.features, self.held_out.encode(batch), z, rng))
 
     def corrected(self, shares: Shares) -> Corrected:
         """With the class shares estimated, whose `influence` must be known."""
@@ -215,7 +215,7 @@ class ConfidenceEstimator:
     threshold: Threshold
 
     def assume(
-        self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
     ) -> ConfidenceAssumed:
         return ConfidenceAssumed(self.threshold, scores)
 
@@ -235,11 +235,12 @@ class ValueEstimator:
         return cls(held_out, Powers.of(features), ErrorModel.fit(features, predicted, held_out.target))
 
     def assume(
-        self, batch: Array, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
+        self, batch: Any, scores: Array, served: Array, shares: Shares | None, rng: np.random.Generator
     ) -> ValuesAssumed:
-        still = len(batch) == 0 or moved_p(moved(self.powers, Powers.of(batch))) >= _MOVED
+        encoded = self.held_out.encode(batch)
+        still = len(scores) == 0 or moved_p(moved(self.powers, Powers.of(encoded))) >= _MOVED
         assumption = Assumption.NO_SHIFT if still else Assumption.COVARIATE_SHIFT
-        return ValuesAssumed(assumption, self.model, self.model.pieces(batch, scores))
+        return ValuesAssumed(assumption, self.model, self.model.pieces(encoded, scores))
 
 
 def estimator_of(

@@ -10,6 +10,7 @@ from monitor import Schema
 from monitor.domain.held_out import HeldOut
 from monitor.domain.model_reference import ModelReference
 from monitor.errors import DataError
+from monitor.stats.estimation.covariate_shift import Powers
 
 SCHEMA = Schema(
     features={"x": "numeric", "c": "categorical", "b": "boolean", "v": "vector", "i": "image"}, segments=("c",)
@@ -88,6 +89,22 @@ def test_a_level_never_seen_a_missing_cell_and_an_infinity_have_a_place():
     assert (c > 0)[0, -2]  # all other levels
     assert (c > 0)[1, -1]  # missing
     assert kept.encode(batch.iloc[:0]).shape == (0, kept.groups.size)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 300])
+def test_powers_of_a_table_are_those_of_its_encoding(rows: int):
+    kept, _, _ = classified(table(6, 200), 100)
+    batch = table(7, rows)
+    if rows > 1:
+        batch["x"] = np.where(np.arange(rows) % 3 == 0, np.nan, 1e3 * batch["x"])
+        batch["c"] = [[None, "new", "u"][i % 3] for i in range(rows)]
+    found, wanted = kept.powers(batch), Powers.of(kept.encode(batch))
+    assert found.rows == wanted.rows == rows
+    assert np.array_equal(found.held, wanted.held)
+    assert found.mean == pytest.approx(wanted.mean, rel=1e-12)
+    assert found.variance == pytest.approx(wanted.variance, rel=1e-9, abs=1e-12)
+    with pytest.raises(DataError, match=r"column 'c': .* the columns before have"):
+        kept.powers({**batch, "c": ["u"] * (rows + 1)})
 
 
 def test_rows_of_an_unknown_class_and_rows_that_are_not_there_are_left_out():

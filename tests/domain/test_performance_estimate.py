@@ -49,7 +49,7 @@ def fitted(
 def assumed(estimator: ClassEstimator, table: dict, rng: np.random.Generator):
     scores = scored(table)
     shares = estimator.label_shift.estimate(scores)
-    return estimator.assume(estimator.held_out.encode(table), scores, scores, shares, rng)
+    return estimator.assume(table, scores, scores, shares, rng)
 
 
 def tried(times: int, names=("accuracy",), calibration: str = "bias_corrected", **how: float):
@@ -105,7 +105,7 @@ def test_undecided_covers_both():
     table, _ = drawn(rng, 1000, share=0.6)
     scores = scored(table)
     shares = estimator.label_shift.estimate(scores)
-    ways = (estimator.reweighted(estimator.held_out.encode(table), rng), estimator.corrected(shares))
+    ways = (estimator.reweighted(table, rng), estimator.corrected(shares))
     both, one, other = (
         type(assumed(estimator, table, rng))(Assumption.UNDECIDED, each, scores, scores).estimate("accuracy")
         for each in (ways, ways[:1], ways[1:])
@@ -139,7 +139,7 @@ def test_shares_that_cannot_be_told_are_not_corrected_for():
     table, _ = drawn(rng, 500)
     scores = scored(table)
     untold = estimator.label_shift.estimate(scores[:0])
-    seen = estimator.assume(estimator.held_out.encode(table), scores, scores, untold, rng)
+    seen = estimator.assume(table, scores, scores, untold, rng)
     assert seen.assumption is Assumption.NO_SHIFT
 
 
@@ -150,7 +150,7 @@ def test_confidence_alone_gives_accuracy_and_nothing_else():
     assert estimator is not None
     table, label = drawn(rng, 2000)
     scores = scored(table)
-    seen = estimator.assume(kept.encode(table), scores, scores, None, rng)
+    seen = estimator.assume(table, scores, scores, None, rng)
     assert seen.assumption is Assumption.CONFIDENCE
     found = seen.estimate("accuracy")
     assert found.low <= metric("accuracy", scores, label) <= found.high
@@ -184,8 +184,7 @@ def test_regression_follows_the_errors_of_rows_alike():
     assert estimator is not None
     for centre in (0.0, 1.0):
         table, predicted, target = rows(1500, centre)
-        batch = estimator.held_out.encode(table)
-        seen = estimator.assume(batch, predicted, predicted, None, rng)
+        seen = estimator.assume(table, predicted, predicted, None, rng)
         assert centre == 0.0 or seen.assumption is Assumption.COVARIATE_SHIFT
         found = seen.estimate("mae")
         assert found.low <= metric("mae", predicted, target) <= found.high

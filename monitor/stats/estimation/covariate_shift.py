@@ -32,17 +32,23 @@ class Powers:
     @classmethod
     def of(cls, x: Array) -> Powers:
         """`x` (n, d) of numbers on a common scale: see `domain.held_out`."""
-        each = np.full(len(x), 1.0 / max(len(x), 1))
-        means = np.empty((3, x.shape[1]))
+        each, sums = np.ones(len(x)), np.empty((4, x.shape[1]))
         for columns in (slice(at, at + _BLOCK) for at in range(0, x.shape[1], _BLOCK)):
             square = x[:, columns] * x[:, columns]
-            means[0, columns], means[1, columns] = each @ x[:, columns], each @ square
+            sums[0, columns], sums[1, columns] = each @ x[:, columns], each @ square
             square *= square
-            means[2, columns] = each @ square
+            sums[2, columns] = each @ square
+        sums[3] = np.count_nonzero(x, axis=0)
+        return cls.of_sums(len(x), sums)
+
+    @classmethod
+    def of_sums(cls, rows: int, sums: Array) -> Powers:
+        """`sums` (4, d): of each column's numbers, of their squares and fourth powers, and how many are not 0."""
+        means = sums[:3] / max(rows, 1)
         mean, mean_square = means[:2].ravel(), means[1:].ravel()
         variance = mean_square - mean * mean
         variance[variance <= _CONSTANT * mean_square] = 0.0
-        return cls(len(x), mean, variance, np.tile(np.count_nonzero(x, axis=0), 2))
+        return cls(rows, mean, variance, np.tile(sums[3].astype(np.int64), 2))
 
 
 def moved(held_out: Powers, batch: Powers) -> Array:
