@@ -16,6 +16,7 @@ _MARGIN = 200  # one point in so many may lie beyond the cells on either side: o
 _STEPS = (1, 2, 3, 4)  # halvings that find the place among 1, 3, 7, 15 points of a cell
 _CROWDED = 0.05  # share of points in cells too full for the halvings chosen; their values are searched one by one
 _TOO_CROWDED = 0.3  # beyond this share sorting the values is cheaper
+_NONE = np.zeros(0, dtype=np.intp)
 _BLOCK = 16_384  # values at a time: what is computed of them stays in the processor's cache
 
 
@@ -23,14 +24,15 @@ _BLOCK = 16_384  # values at a time: what is computed of them stays in the proce
 class PointIndex:
     """Equal cells over the range of the points, each with the place of its first point: `start` (cells).
 
+    Negative, −1 − place, in a crowded cell, which holds more points than the halvings tell apart.
+
     The cell of a number is a monotone function of it, rounding included. So a point in a lower cell is below the value
     and one in a higher cell is above, whatever the rounding; within the cell a few halvings decide. `steps` 0: the
     points are too unevenly spaced for this.
     """
 
     points: Values  # (m,) and then +inf as often as a halving may look beyond the last
-    start: npt.NDArray[np.int32]  # there are many cells
-    crowded: npt.NDArray[np.bool_]
+    start: npt.NDArray[np.int16 | np.int32]  # there are many cells
     low: float
     scale: float
     steps: int
@@ -43,11 +45,11 @@ class PointIndex:
         low, scale = _range(points, cells)
         of_points = _cell(points, low, scale, cells)
         held = np.bincount(of_points, minlength=cells)
-        start = np.concatenate(([0], np.cumsum(held[:-1]))).astype(np.int32)
+        start = np.concatenate(([0], np.cumsum(held[:-1]))).astype(np.int16 if points.size < 2**15 else np.int32)
         steps = next((k for k in _STEPS if _share(held, k) <= (_CROWDED if k < _STEPS[-1] else _TOO_CROWDED)), 0)
         crowded = held >= 2**steps
         padded = np.concatenate((points, np.full(2**steps, np.inf)))
-        return cls(padded, start, crowded, low, scale, steps, bool(crowded.any()))
+        return cls(padded, np.where(crowded, -1 - start, start), low, scale, steps, bool(crowded.any()))
 
     def count(self, values: Values) -> tuple[Counts, Counts]:
         """As `count_at`, for `values` (n,) without NaN in any order."""
@@ -70,14 +72,14 @@ class PointIndex:
         """Per value the place of the first point ≥ it; m (or a place in the padding) when there is none."""
         cell = _cell(block, self.low, self.scale, self.start.size)
         place = self.start.take(cell, mode="clip").astype(np.int64)
+        among = (place < 0).nonzero()[0] if self.any_crowded else _NONE
+        place[among] = 0  # any will do: these are searched
         for exponent in range(self.steps - 1, -1, -1):
             half = 2**exponent
             below = self.points.take(place + (half - 1), mode="clip") < block
             place += below * half if half > 1 else below
-        if self.any_crowded:
-            among = self.crowded.take(cell, mode="clip").nonzero()[0]
-            if among.size:
-                place[among] = self.points.searchsorted(block[among])
+        if among.size:
+            place[among] = self.points.searchsorted(block[among])
         return place
 
 
