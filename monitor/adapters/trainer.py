@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.adapters.artefacts import check_files
 from monitor.adapters.child_process import ChildProcess, Limits
-from monitor.app.ports import TrainingJob, TrainingResult
+from monitor.app.ports import ModelBundle, TrainingJob, TrainingResult
 from monitor.domain.gate import Check, Outcome
 from monitor.errors import ArtefactError, ModelError
 
@@ -25,7 +25,8 @@ class ChildTrainer:
         """Train, compare and, for `promote`, leave the new version's files in `job.staging`; otherwise nothing.
 
         `extra` holds what a version's lineage needs: `code_hash`, `origins` (rows of the final fit per `_origin`),
-        `rows_digest`, `first` and `last` (timestamps or None); and `peak_memory_bytes`. Raises ModelError; rows that
+        `rows_digest`, `first` and `last` (timestamps or None), or, of an earlier version that comes back, `chosen_on`
+        (held-out rows per `_origin`); and `peak_memory_bytes`. Raises ModelError; rows that
         cannot be trained on are one, too.
         """
         promoted = False
@@ -91,14 +92,27 @@ def _order(job: TrainingJob) -> dict[str, Any]:
         "gate": asdict(job.gate),
         "metric": job.metric,
         "champion": champion and {"folder": str(champion.folder), "classes": list(champion.manifest.classes)},
+        "earlier": [_earlier(version) for version in job.earlier],
         "trust": list(job.trust),
+    }
+
+
+def _earlier(version: ModelBundle) -> dict[str, Any]:
+    manifest = version.manifest
+    return {
+        "version": manifest.version,
+        "folder": str(version.folder),
+        "classes": list(manifest.classes),
+        "rows": manifest.lineage.rows,
+        "fitted": list(manifest.lineage.batches),
     }
 
 
 def _result(message: dict[str, Any], peak_memory_bytes: int) -> TrainingResult:
     extra = {**message["extra"], "peak_memory_bytes": peak_memory_bytes}
     for name in ("first", "last"):
-        extra[name] = extra[name] and datetime.fromisoformat(extra[name])
+        if extra.get(name):
+            extra[name] = datetime.fromisoformat(extra[name])
     read = {
         "classes": tuple(message["classes"]),
         "intervals": {name: (low, high) for name, (low, high) in message["intervals"].items()},

@@ -14,13 +14,14 @@ import numpy as np
 from monitor.adapters.candidates import Candidates
 from monitor.adapters.child_channel import Channel
 from monitor.adapters.cross_validation import cross_validated
+from monitor.adapters.earlier_versions import Earlier, EarlierVersions
 from monitor.adapters.exam import Contender, Exam, aligned, positive_class
 from monitor.adapters.gate_keeping import GateKeeper
 from monitor.adapters.leakage import check_leakage
 from monitor.adapters.model_code import ModelCode, explain, load_code, load_model
 from monitor.adapters.training_rows import TrainingRows, comparable, read_snapshot, split
 from monitor.domain.checks.comparison import Answers
-from monitor.domain.choice import choose
+from monitor.domain.choice import choose, is_right_again
 from monitor.domain.gate import Check, GateKind, GateRule, Judgement, Outcome, conclude
 from monitor.domain.model import Model
 from monitor.domain.model_reference import ModelReference
@@ -47,6 +48,7 @@ class Training:
         self._exam = Exam(self._held_out, order["metric"])
         self._anchor = Exam(anchor, order["metric"]) if len(anchor) else None
         self._candidates = Candidates(order)
+        self._earlier = EarlierVersions(order["earlier"], order["trust"], private=bool(self._schema.private))
         self._rule = GateRule.from_dict(order["gate"])
         self._champion_model: Model | None = None
         self._done = 0.0
@@ -57,31 +59,35 @@ class Training:
         leakage = check_leakage(self._older, self._held_out)
         champion = self._champion()
         contenders, facts = self._contenders()
-        losses = {name: each.loss for name, each in contenders.items()}
+        asked = len({id(each) for each in contenders.values()})
         chosen, record = choose({name: each.choice_loss for name, each in contenders.items()}, self._order["record"])
+        returning = None
+        if (earlier := self._best_of_earlier(champion)) is not None:
+            contenders[earlier.name], facts[earlier.name] = earlier.contender, {"rows": earlier.rows}
+            asked += self._earlier.asked
+            if is_right_again(earlier.contender.choice_loss, contenders[chosen].choice_loss):
+                chosen, returning = earlier.name, earlier
         best = contenders[chosen]
-        judgement = self._judge(champion, best, leakage, len({id(each) for each in contenders.values()}))
+        judgement = self._judge(champion, best, leakage, asked)
+        promoted = judgement.outcome is Outcome.PROMOTE
+        built = self._bring_back(returning, promoted) if returning else self._fitted(chosen, best, promoted)
         if champion is not None:
-            contenders, losses = {**contenders, "champion": champion}, {**losses, "champion": champion.loss}
-        fitted, classes = self._older.of(self._selection(self._older, chosen)), best.classes
-        if judgement.outcome is Outcome.PROMOTE:
-            fitted, classes = self._build(chosen, best)
+            contenders["champion"] = champion
         return {
             "outcome": judgement.outcome.value,
             "reason": judgement.reason,
             "chosen": chosen,
-            "classes": classes,
-            "losses": losses,
+            "returning": returning and returning.version,
+            "losses": {name: each.loss for name, each in contenders.items()},
             "metrics": {name: each.metric.value for name, each in contenders.items()},
             "intervals": {name: [each.metric.low, each.metric.high] for name, each in contenders.items()},
             "record": {**self._record_of_refused(), **record},
             "facts": facts,
-            "refused": self._candidates.refused,
+            "refused": {**self._candidates.refused, **self._earlier.refused},
             "checks": [check.to_dict() for check in judgement.checks],
-            "rows": len(fitted),
             "held_out": len(self._held_out),
             "seconds": time.monotonic() - started,
-            "extra": {"code_hash": self._code.hash, **fitted.lineage()},
+            **built,
         }
 
     def _champion(self) -> Contender | None:
@@ -168,11 +174,26 @@ class Training:
         rng = np.random.default_rng(self._order["seed"])
         return conclude(rule, (*keeper.checks(best, champion, rng), leakage))
 
-    def _build(self, chosen: str, best: Contender) -> tuple[TrainingRows, tuple[str, ...]]:
-        """Fit again with the held-out rows and write the version's files; returns the rows and the classes.
+    def _best_of_earlier(self, champion: Contender | None) -> Earlier | None:
+        """None without a champion, and when none of them can be compared on these rows."""
+        if champion is None:
+            return None
+        need = (*champion.classes, *self._held_out.classes())
+        return self._earlier.best(self._exam, need, lambda word: self._report(self._done, word))
 
-        The reference's predictions and losses are those of the model before the refit: of rows it had not seen.
-        """
+    def _fitted(self, chosen: str, best: Contender, promoted: bool) -> dict[str, Any]:
+        """The chosen candidate's rows and classes; when promoted, after the refit, with the version's files written."""
+        rows, classes = self._older.of(self._selection(self._older, chosen)), best.classes
+        if promoted:
+            rows, classes = self._build(chosen, best)
+        return {
+            "classes": classes,
+            "rows": len(rows),
+            "extra": {"code_hash": self._code.hash, **rows.lineage()},
+        }
+
+    def _build(self, chosen: str, best: Contender) -> tuple[TrainingRows, tuple[str, ...]]:
+        """Fit again with the held-out rows and write the version's files; returns the rows and the classes."""
         selection = self._selection(self._rows, chosen)
         rows = self._rows.of(selection)
         model = self._fit(rows, "refit with the held-out rows", start=1 - _REFIT_SHARE, share=_REFIT_SHARE)
@@ -184,8 +205,26 @@ class Training:
         (staging / "code.py").write_bytes(self._code.source)
         if (source := self._candidates.source(chosen)) is not None:
             (staging / "selection.py").write_bytes(source)
+        self._write_reference(selection, best, classes)
+        return rows, classes
+
+    def _bring_back(self, returning: Earlier, promoted: bool) -> dict[str, Any]:
+        """An earlier version as it was, with a reference of what it knows and of the rows that it was chosen on."""
+        if promoted:
+            staging = Path(self._order["staging"])
+            staging.mkdir(parents=True)
+            returning.copy_to(staging)
+            self._write_reference(returning.known(self._rows), returning.contender, returning.classes)
+        return {
+            "classes": returning.classes,
+            "rows": returning.rows,
+            "extra": {"chosen_on": self._held_out.lineage()["origins"]},
+        }
+
+    def _write_reference(self, fitted: Selection, best: Contender, classes: tuple[str, ...]) -> None:
+        """Its predictions and losses are those of a model that had not seen the held-out rows."""
         held_out = np.arange(len(self._older), len(self._rows))
-        known = self._rows.of(Selection(np.union1d(selection.rows, held_out)))  # they must be the last of these rows
+        known = self._rows.of(Selection(np.union1d(fitted.rows, held_out)))  # they must be the last of these rows
         reference = ModelReference.fit(
             known.table.select(list(self._schema.features)),
             self._schema,
@@ -196,9 +235,8 @@ class Training:
             positive=positive_class(self._schema, classes),
             times=known.times(),
         )
-        (staging / "reference.safetensors").write_bytes(reference.to_bytes())
+        (Path(self._order["staging"]) / "reference.safetensors").write_bytes(reference.to_bytes())
         self._report(1.0, "version built")
-        return rows, classes
 
     def _call(self, user_code: Callable[[], _T]) -> _T:
         try:

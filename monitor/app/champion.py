@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.app.add_model import take_in
+from monitor.app.earlier import in_force
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
 from monitor.app.runtime import Champion, Runtime
@@ -16,7 +17,7 @@ from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.trial import Role, Trial
 from monitor.domain.verdict import Channel
-from monitor.domain.version import Alias, AliasMove, Manifest
+from monitor.domain.version import RETRAINED, RETURNED, Alias, AliasMove, Manifest
 from monitor.errors import ConfigError
 
 _ANY = timedelta(days=1)  # an interval that no number of a successor depends on
@@ -143,7 +144,7 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
     if rt.store.alias(rt.name, Alias.CHAMPION) == version:
         return rt.store.alias_history(rt.name, Alias.CHAMPION)[-1]
     new = not DetectorMemory.exists(rt.kept, rt.name, version)
-    waited = manifest.origin == "retrain" and rt.store.alias(rt.name, Alias.CANDIDATE) == version
+    waited = manifest.origin in (RETRAINED, RETURNED) and rt.store.alias(rt.name, Alias.CANDIDATE) == version
     watch = watch_after(rt, version, Trigger.OPERATOR) if waited else None
     memory = first_memory(rt, manifest) if new else DetectorMemory.load(rt.kept, rt.name, version)
     with rt.transaction() as tx:
@@ -154,12 +155,7 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
 
 def rollback(rt: Runtime, reason: str) -> AliasMove:
     """Go back to the champion before this one: model, reference and detector state come back together."""
-    stack: list[int] = []
-    for move in rt.store.alias_history(rt.name, Alias.CHAMPION):
-        if move.version is not None and stack[-2:-1] == [move.version]:
-            stack.pop()  # going back undoes a promotion; going back twice must not go forward again
-        elif move.version is not None:
-            stack.append(move.version)
+    stack = in_force(rt.store.alias_history(rt.name, Alias.CHAMPION))
     manifest = rt.store.manifest(rt.name, stack[-2]) if len(stack) > 1 else None
     if manifest is None:
         raise ConfigError(f"{rt.name}: there is no earlier champion to go back to")

@@ -351,7 +351,8 @@ class TrainingJob:
     The newest `held_out` rows are kept out of every candidate, scored by all of them and by the champion; the
     best is held to the gate and, when it passes, fitted again with them. The boolean column `_fitted` of the snapshot
     marks rows that the champion was trained on and must not be compared on, `_anchor` those that no model is fitted on
-    and none may forget.
+    and none may forget. `earlier` versions are asked about the held-out rows, too, and one that is clearly better than
+    every candidate comes back as it is.
 
     For candidates that ask for it: `current`, Parquet of the features of the newest rows, labelled or not; `prior`, the
     shares of the classes estimated now; `change`, when the newest change began whose alarm stands; `selections`, the
@@ -371,6 +372,7 @@ class TrainingJob:
     gate: GateRule
     metric: str
     champion: ModelBundle | None = None
+    earlier: Sequence[ModelBundle] = ()
     selections: Mapping[str, Path] = field(default_factory=dict)
     current: Path | None = None
     prior: Mapping[str, float] = field(default_factory=dict)
@@ -387,7 +389,7 @@ class TrainingResult:
 
     `intervals`: 95%, of each of `metrics`. `facts`: numbers about the rows of each candidate: `rows`, and what its
     selection counted. `refused`: why a candidate could not be made. `checks`: what the gate asked, with every number;
-    none without a champion.
+    none without a champion. `returning`: the earlier version that was chosen instead of a candidate.
     """
 
     outcome: str  # promote | keep | reject
@@ -404,6 +406,7 @@ class TrainingResult:
     rows: int
     held_out: int
     seconds: float
+    returning: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -10,16 +10,25 @@ from typing import Any
 from monitor.app.champion import announce, open_alarm
 from monitor.app.decide_next import policy_rule
 from monitor.app.disk import lacking_space
+from monitor.app.earlier import earlier_versions
 from monitor.app.entrance import CHAMPION, Entrance, enter, prepare
 from monitor.app.memory import RetrainMemory
-from monitor.app.ports import TrainingResult
+from monitor.app.ports import TrainingJob, TrainingResult
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import Snapshot, take_snapshot
-from monitor.app.training import code_of, publish, staging_folder, trained_manifest, training_job
+from monitor.app.training import (
+    code_of,
+    publish,
+    returned_manifest,
+    staging_folder,
+    trained_manifest,
+    training_job,
+)
 from monitor.domain.gate import Check, Outcome
 from monitor.domain.kept_out import MOST_BATCHES, held_out_rows
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger, attempted
+from monitor.domain.version import RETRAINED, Manifest
 from monitor.errors import ConfigError, ModelError
 
 FAILED = "failed"
@@ -40,6 +49,7 @@ class Attempt:
     version: int | None = None
     place: str = ""
     chosen: str = ""
+    returning: int | None = None
     losses: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -86,12 +96,10 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
         return _remember(rt, Attempt(trigger=trigger, outcome=FAILED, reason=lacking, dry_run=dry_run), None, now)
     rt.log.info("retrain_started", deployment=rt.name, trigger=trigger.value, dry_run=dry_run)
     with staging_folder(rt) as folder:
-        snapshot = take_snapshot(
-            rt, folder / "snapshot.parquet", fitted=champion.bundle.manifest.lineage.batches, since=orders.since
-        )
+        manifest = champion.bundle.manifest
+        snapshot = take_snapshot(rt, folder / "snapshot.parquet", lineage=manifest.lineage, since=orders.since)
         if not snapshot.new_rows:
             raise ConfigError(f"{rt.name}: no collected row has a label yet; nothing new to train on")
-        manifest = champion.bundle.manifest
         job = training_job(
             rt,
             snapshot.file,
@@ -104,6 +112,7 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
             candidates=orders.candidates or rt.config.retrain.candidates,
             record=RetrainMemory.load(rt.kept, rt.name).record,
             champion=champion.bundle,
+            earlier=() if orders.candidates else earlier_versions(rt, champion),
         )
         try:
             result = rt.trainer.train(job, progress)
@@ -112,11 +121,17 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
         attempt = _judged(result, trigger, dry_run=dry_run)
         entrance = None
         if attempt.outcome == Outcome.PROMOTE:
-            manifest = trained_manifest(
-                rt, result, origin="retrain", parent=champion.version, window_rows=manifest.window_rows
-            )
-            entrance = prepare(rt, champion, publish(rt, job.staging, manifest), trigger, mode)
+            built = _manifest(rt, job, result, manifest)
+            entrance = prepare(rt, champion, publish(rt, job.staging, built), trigger, mode)
         return _remember(rt, attempt, snapshot, now, entrance=entrance, record=result.record)
+
+
+def _manifest(rt: Runtime, job: TrainingJob, result: TrainingResult, champion: Manifest) -> Manifest:
+    """Of the version that the trainer has left: a new model, or an earlier one that is right again."""
+    for earlier in job.earlier:
+        if earlier.manifest.version == result.returning:
+            return returned_manifest(rt, result, earlier.manifest, parent=champion.version)
+    return trained_manifest(rt, result, origin=RETRAINED, parent=champion.version, window_rows=champion.window_rows)
 
 
 def _judged(result: TrainingResult, trigger: Trigger, *, dry_run: bool) -> Attempt:
@@ -127,6 +142,7 @@ def _judged(result: TrainingResult, trigger: Trigger, *, dry_run: bool) -> Attem
         outcome=Outcome.KEEP if held_back else result.outcome,
         reason=f"dry run, would promote: {result.reason}" if held_back else result.reason,
         chosen=result.chosen,
+        returning=result.returning,
         losses=result.losses,
         metrics=result.metrics,
         intervals=result.intervals,

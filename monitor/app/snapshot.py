@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from monitor.app.runtime import Runtime
 from monitor.domain.anchor import is_anchor
 from monitor.domain.schema import Schema
 from monitor.domain.score_columns import PREFIXES
+from monitor.domain.version import Lineage
 from monitor.errors import StoreError
 
 ANCHOR_FILE = "anchor"  # the origin of rows of `gate.anchor.path`
@@ -26,7 +27,7 @@ TRAINING_FILE = "training"  # the origin of rows of `training.path`; no batch is
 class Snapshot:
     """`file` is Parquet, oldest row first; `rows` that may be trained on; `collected` counts them per batch.
 
-    `unseen` counts those of the batches after the last one that the champion was fitted on, oldest first.
+    `unseen` counts those of the batches after the last one that the champion was fitted or chosen on, oldest first.
     """
 
     file: Path
@@ -45,16 +46,17 @@ def take_first_snapshot(rt: Runtime, file: Path) -> Snapshot:
     return _write(file, [*anchor, *_training_part(rt, {}, _ids(rt, anchor))], {})
 
 
-def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int], since: datetime | None = None) -> Snapshot:
+def take_snapshot(rt: Runtime, file: Path, *, lineage: Lineage, since: datetime | None = None) -> Snapshot:
     """Write the training file's rows and all collected ones with a label that is not held or rejected, by window.
 
     `since` leaves out batches whose window ended before it, and earlier rows of the training file; without a timestamp
     column, all of the file. They count as collected nevertheless.
 
-    `fitted` names the origins that the champion was trained on. A batch counts as fitted as a whole, also when some of
-    its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is not.
+    `lineage` is the champion's: it names the origins that it was fitted on. A batch counts as fitted as a whole, also
+    when some of its labels came later: comparing the champion on too few rows is safe, comparing it on rows it knows is
+    not.
     """
-    label = rt.schema.label.name if rt.schema.label else ""
+    label, fitted = rt.schema.label.name if rt.schema.label else "", lineage.batches
     anchor = _anchor_part(rt)
     known = _ids(rt, anchor)
     parts = [*anchor, *(_later(part, rt.schema, since) for part in _training_part(rt, fitted, known))]
@@ -64,11 +66,11 @@ def take_snapshot(rt: Runtime, file: Path, *, fitted: Mapping[str, int], since: 
         collected[batch] = rows.num_rows
         if since is None or rt.collected.window(batch).end >= since:
             parts.append(_marked(_ordered(rows, rt.schema), batch, fitted))
-    return replace(_write(file, parts, collected), unseen=_unseen(collected, fitted))
+    return replace(_write(file, parts, collected), unseen=_unseen(collected, {*fitted, *lineage.chosen_on}))
 
 
-def _unseen(collected: Mapping[str, int], fitted: Mapping[str, int]) -> tuple[int, ...]:
-    last = max((place for place, batch in enumerate(collected) if batch in fitted), default=-1)
+def _unseen(collected: Mapping[str, int], seen: Set[str]) -> tuple[int, ...]:
+    last = max((place for place, batch in enumerate(collected) if batch in seen), default=-1)
     return tuple(collected.values())[last + 1 :]
 
 

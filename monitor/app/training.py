@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from monitor.config.deployment import Deployment
 from monitor.config.retraining import GateConfig
 from monitor.domain.candidates import is_own, own_file
 from monitor.domain.gate import Check, GateKind, GateRule
-from monitor.domain.version import Lineage, Manifest
+from monitor.domain.version import RETURNED, Lineage, Manifest
 from monitor.errors import ConfigError
 
 
@@ -37,6 +38,7 @@ def training_job(
     candidates: Sequence[str],
     record: Mapping[str, float] | None = None,
     champion: ModelBundle | None = None,
+    earlier: Sequence[ModelBundle] = (),
 ) -> TrainingJob:
     """Fill in what the deployment's configuration says, and what is known beside the labelled rows."""
     config = rt.config
@@ -62,6 +64,7 @@ def training_job(
         gate=gate_rule(config.gate),
         metric=config.performance.metric,
         champion=champion,
+        earlier=earlier,
         trust=rt.settings.trust,
         timeout=config.retrain.timeout,
         memory=config.retrain.memory,
@@ -122,8 +125,6 @@ def trained_manifest(
 ) -> Manifest:
     """What is recorded about a version that the trainer has just built."""
     extra: dict[str, Any] = dict(result.extra)
-    metric = rt.config.performance.metric
-    measured = {metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]}
     return new_manifest(
         rt,
         origin=origin,
@@ -139,11 +140,34 @@ def trained_manifest(
             last=extra["last"],
         ),
         held_out_rows=result.held_out,
-        metrics={name: value for name, value in measured.items() if math.isfinite(value)},
+        metrics=_measured(rt, result),
         candidate=result.chosen,
         checks=result.checks,
         parent=parent,
     )
+
+
+def returned_manifest(rt: Runtime, result: TrainingResult, earlier: Manifest, *, parent: int) -> Manifest:
+    """The next version's, of an earlier model: trained as it was, chosen now."""
+    return replace(
+        earlier,
+        version=rt.store.next_version(rt.name),
+        created=rt.clock(),
+        origin=RETURNED,
+        lineage=replace(earlier.lineage, chosen_on=result.extra["chosen_on"]),
+        held_out_rows=result.held_out,
+        metrics=_measured(rt, result),
+        checks=result.checks,
+        parent=parent,
+        same_model_as=earlier.same_model_as or earlier.version,
+        files={},
+    )
+
+
+def _measured(rt: Runtime, result: TrainingResult) -> dict[str, float]:
+    """Of the chosen model on the held-out rows; what is not finite is left out."""
+    measured = {rt.config.performance.metric: result.metrics[result.chosen], "loss": result.losses[result.chosen]}
+    return {name: value for name, value in measured.items() if math.isfinite(value)}
 
 
 def publish(rt: Runtime, staged: Path, manifest: Manifest) -> Manifest:

@@ -40,11 +40,15 @@ def _candidates(result: Mapping[str, Any], metric: str) -> Table:
             f"{loss / champion - 1:+.1%}" if champion and model != _CHAMPION else "",
             output.number(result["metrics"].get(model), 4),
             " to ".join(output.number(edge) for edge in low_high) if low_high else "",
-            "← chosen, by its record so far" if model == result["chosen"] else "",
+            _chosen(result) if model == result["chosen"] else "",
         )
     for name, why in result["refused"].items():
         table.add_row(Text(name, style="dim"), "–", "", "–", "", Text(f"not tried: {why}", style="dim"))
     return table
+
+
+def _chosen(result: Mapping[str, Any]) -> str:
+    return "← chosen, by its record so far" if result["returning"] is None else "← chosen: it is right again"
 
 
 def _checks(result: Mapping[str, Any]) -> Table:

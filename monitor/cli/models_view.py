@@ -52,6 +52,8 @@ def version_page(manifest: Manifest, aliases: Sequence[str], moves: Sequence[Ali
     table.add_column(overflow="fold")
     parent = "" if manifest.parent is None else f", parent version {manifest.parent}"
     table.add_row("created", f"{output.moment(manifest.created)} UTC, {manifest.origin}{parent}")
+    if manifest.same_model_as is not None:
+        table.add_row("model", f"that of version {manifest.same_model_as}, which is right again")
     table.add_row("fitted on", f"{output.count(manifest.lineage.rows, 'row')} ({manifest.candidate})")
     table.add_row("  from", _span(manifest.lineage))
     table.add_row("  batches", _batches(manifest.lineage.batches))

@@ -93,6 +93,7 @@ class RetrainConfig(Part):
     watch: Batches = 10  # labelled batches on which a promoted version is compared with its predecessor; 0: no watch
     disk: Size = 1024**3  # no attempt with less free space
     candidates: Annotated[list[str], AfterValidator(known_candidates)] = Field(default=list(DEFAULT), min_length=1)
+    earlier: int = Field(default=20, ge=0)  # former champions that are compared with the candidates
     timeout: Duration = timedelta(hours=1)
     memory: Size = 8 * 1024**3
 

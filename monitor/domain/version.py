@@ -10,6 +10,8 @@ from typing import Any
 
 from monitor.domain.gate import Check
 
+RETRAINED, RETURNED = "retrain", "returned"  # origins of versions that an attempt brought
+
 
 class Alias(StrEnum):
     CHAMPION = "champion"
@@ -21,7 +23,8 @@ class Lineage:
     """Which rows a version was fitted on.
 
     `batches` maps the batch id to the number of its rows used; rows of the training file count under its path.
-    `rows_digest` is a hash over the ids of the rows in order: equal digests mean equal training sets.
+    `rows_digest` is a hash over the ids of the rows in order: equal digests mean equal training sets. `chosen_on`: of
+    an earlier version that came back, the batches and rows that it was chosen on without being fitted on them.
     """
 
     rows: int
@@ -29,6 +32,7 @@ class Lineage:
     rows_digest: str = ""
     first: datetime | None = None
     last: datetime | None = None
+    chosen_on: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Manifest:
     deployment: str
     version: int
     created: datetime
-    origin: str  # "initial", "retrain", "added"
+    origin: str  # "initial", "retrain", "returned", "added"
     schema_fingerprint: str
     code: str  # path of the model code as configured
     code_hash: str
@@ -52,6 +56,7 @@ class Manifest:
     candidate: str = "all"  # which selection of rows it was fitted on
     checks: tuple[Check, ...] = ()  # what the gate asked; none without a champion to compare with
     parent: int | None = None
+    same_model_as: int | None = None  # of one that came back: the version that this model was trained as
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.choice import DISCOUNT, choose
+from monitor.domain.choice import CLEARLY, DISCOUNT, choose, is_right_again
 
 losses = st.dictionaries(st.sampled_from("abcd"), st.floats(0.0, 10.0), min_size=1)
 
@@ -33,3 +33,13 @@ def test_a_newcomer_is_neither_favoured_nor_punished():
 def test_no_candidates_is_an_error():
     with pytest.raises(ValueError, match="no candidates"):
         choose({}, {})
+
+
+@given(st.floats(1e-3, 10.0))
+def test_an_earlier_version_must_be_clearly_better(candidate):
+    assert is_right_again(candidate / (1 + CLEARLY) * 0.999, candidate)
+    assert not is_right_again(candidate / (1 + CLEARLY) * 1.001, candidate)
+
+
+def test_two_perfect_ones_leave_the_candidate():
+    assert not is_right_again(0.0, 0.0)
