@@ -106,7 +106,14 @@ def _answer(child: ChildProcess) -> tuple[dict[str, list[int]], bytes]:
 
 
 def _to_ipc(rows: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
+    """Written twice, first to count the bytes: a buffer that grows copies them over and over."""
+    whole, size = rows.unify_dictionaries(), pa.MockOutputStream()
+    _write_ipc(whole, size)
+    buffer = pa.allocate_buffer(size.size())
+    _write_ipc(whole, pa.FixedSizeBufferWriter(buffer))
+    return buffer
+
+
+def _write_ipc(rows: pa.Table, sink: pa.NativeFile) -> None:
     with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows.unify_dictionaries())
-    return sink.getvalue()
+        writer.write_table(rows)

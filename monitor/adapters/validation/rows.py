@@ -49,7 +49,8 @@ def validate_rows(
     with discreet(names, private=private):
         raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
         check_columns(raw, [n for n in names if n not in optional])
-    typed = {name: _typed(raw, schema, name, label) for name in names if name in raw.frame.columns}
+    held = {column.name: column for column in raw.frame.get_columns()}
+    typed = {name: _typed(held[name], raw.file, schema, label) for name in names if name in held}
     rejections = Rejections(raw.frame.height)
     for name, column in typed.items():
         rejections.add(name, column.findings)
@@ -92,7 +93,8 @@ def check_columns(raw: RawTable, required: Sequence[str]) -> None:
 
 def parsing_notes(raw: RawTable, names: Sequence[str]) -> tuple[str, ...]:
     """Name the columns that hold text where a format with types could have held the values themselves."""
-    found = [n for n in names if raw.typed and n in raw.frame.columns and raw.frame[n].dtype == pl.String]
+    types = raw.frame.schema
+    found = [n for n in names if raw.typed and types.get(n) == pl.String]
     return (f"values written as text were parsed: {_listed(found)}",) if found else ()
 
 
@@ -101,8 +103,8 @@ def _wanted(schema: Schema, label: Label | None) -> list[str]:
     return [name for name in (*roles, label.name if label else None) if name is not None]
 
 
-def _typed(raw: RawTable, schema: Schema, name: str, label: Label | None) -> Typed:
-    column, file = raw.frame[name], raw.file
+def _typed(column: pl.Series, file: str, schema: Schema, label: Label | None) -> Typed:
+    name = column.name
     if name == schema.id:
         return identified(column, file)
     if name == schema.timestamp:
@@ -149,7 +151,8 @@ def _notes(raw: RawTable, schema: Schema, typed: dict[str, Typed]) -> tuple[str,
         return () if raw.broken else ("the file has no rows",)
     empty = [n for n in schema.features if typed[n].values.null_count == len(typed[n].values)]
     parsed = parsing_notes(raw, [n for n in schema.features if schema.features[n] in (Kind.NUMERIC, Kind.BOOLEAN)])
-    truths = [n for n in schema.columns_of(Kind.NUMERIC) if raw.frame[n].dtype == pl.Boolean]
+    types = raw.frame.schema
+    truths = [n for n in schema.columns_of(Kind.NUMERIC) if types[n] == pl.Boolean]
     return (
         *((f"all values are missing: {_listed(empty)}",) if empty else ()),
         *parsed,
