@@ -39,7 +39,7 @@ def keep_measures(rt: Runtime, batches: Sequence[str]) -> None:
             continue
         try:
             found = measures_of(rt, record)
-        except MonitorError as exc:
+        except (MonitorError, LookupError) as exc:
             rt.log.warning("measures_lost", deployment=rt.name, batch=batch, error=str(exc))
             continue
         with rt.transaction() as tx:
