@@ -100,7 +100,7 @@ def judge_labels(seen: PriorSeen, rows: int, rule: PerBatchRule, streak: int) ->
         ColumnFinding(name=name, measure="share", shift=share - seen.reference[name], low=low, high=high)
         for name, (share, low, high) in seen.estimate.items()
     ]
-    moves.sort(key=lambda f: -abs(f.shift))
+    moves.sort(key=lambda f: -round(abs(f.shift), 9))  # two classes move alike: rounding must not say which is first
     moved = [m for m in moves if abs(m.shift) >= rule.min_effect]
     drifting = seen.p_value <= rule.alpha and bool(moved)
     what = f"class shares moved by up to {abs(moves[0].shift):.3f}"
