@@ -146,12 +146,12 @@ def _read_parquet(content: bytes, file: str, wanted: Sequence[str]) -> RawTable:
 
     def decoded(columns: list[str] | None) -> pl.DataFrame:
         try:
-            return pl.read_parquet(io.BytesIO(content), columns=columns)
+            return pl.read_parquet(content, columns=columns)  # polars never lets go of all of a BytesIO
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
             raise refused(FileReason.DAMAGED, f" as Parquet: {_first_line(exc)}", file) from exc
 
     try:
-        names = list(pl.read_parquet_schema(io.BytesIO(content)))
+        names = list(pl.read_parquet_schema(content))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as exc:
         twice = any(word in str(exc) for word in ("duplicate", "more than one occurrence"))  # polars has no type for it
         reason = FileReason.DUPLICATE_COLUMN if twice else FileReason.DAMAGED
