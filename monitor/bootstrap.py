@@ -284,6 +284,7 @@ class Application:
         for runtime in self._runtimes.values():
             runtime.scorer.close()
             runtime.beside.close()
+        self.store.close()
 
     def _with_reports(self, listener: Listener) -> Listener:
         """Reports are made beside the passes, never in their way."""

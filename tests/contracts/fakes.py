@@ -212,6 +212,9 @@ class FakeStore:
     def ping(self) -> None:
         return None
 
+    def close(self) -> None:
+        return None
+
 
 def _holder(held: tuple[str, datetime] | None, *, asker: str, now: datetime) -> str | None:
     if held is None or held[0] == asker or held[1] <= now or not is_alive(held[0]):
