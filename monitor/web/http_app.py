@@ -27,6 +27,15 @@ from monitor.web.tokens import Role
 
 Readiness = Callable[[], str | None]  # None when ready, else what is missing
 _OPENAPI = f"{PREFIX}/openapi.json"
+_FRONT_PAGE = f"""\
+Driftloop monitor
+
+/metrics               for Prometheus
+/-/healthy             is it alive?
+/-/ready               does it work, and does the store answer?
+{PREFIX}/deployments   how each deployment stands
+{_OPENAPI}  all calls
+"""
 
 
 def create_http_app(
@@ -60,6 +69,10 @@ def describe(web: FastAPI) -> dict[str, Any]:
 
 def _pages(registry: CollectorRegistry, not_ready: Readiness) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
+
+    @pages.get("/", response_class=PlainTextResponse, dependencies=[needs(Role.READ)])
+    def front_page() -> str:
+        return _FRONT_PAGE
 
     @pages.get("/metrics", dependencies=[needs(Role.READ)])
     def metrics(accept: Annotated[str, Header()] = "") -> Response:

@@ -34,6 +34,7 @@ NEEDS = {  # route → the role it needs; `operate` may do everything
     ("POST", f"{BASE}/{{name}}/rollback"): "operate",
     ("POST", f"{BASE}/{{name}}/held-labels/release"): "operate",
     ("POST", f"{BASE}/{{name}}/held-labels/reject"): "operate",
+    ("GET", "/"): "read",
     ("GET", "/-/healthy"): None,
     ("GET", "/-/ready"): None,
 }

@@ -20,6 +20,7 @@ from monitor.web.http_app import create_http_app
 from monitor.web.server import HttpServer, parse_bind
 from monitor.web.tokens import hash_token
 from tests.support import stored
+from tests.web.conftest import Api
 
 ANY_PORT = HttpConfig(bind="127.0.0.1:0")
 SECRET = "secret"
@@ -133,3 +134,10 @@ def test_addresses(bind: str, parts: tuple[str, int]):
 def test_what_is_no_address(bind: str):
     with pytest.raises(ConfigError, match=r"not HOST:PORT"):
         parse_bind(bind)
+
+
+def test_the_front_page_leads_to_pages_that_answer(api: Api):
+    with api.client("read") as client:
+        paths = [line.split()[0] for line in client.get("/").text.splitlines() if line.startswith("/")]
+        assert "/api/v1/deployments" in paths
+        assert [client.get(path).status_code for path in paths] == [200] * len(paths)
