@@ -26,13 +26,13 @@ FAULTS = {
     "NaN": r"tiny version 1, scoring: .*row 7",
     "exits": r"tiny version 1, scoring: .*3",
     "kills its process": r"tiny version 1, scoring: its process was killed by SIGKILL",
-    "hangs": r"tiny version 1, scoring: gave no answer within model\.timeout of 4 s",
+    "hangs": r"tiny version 1, scoring: gave no answer within model\.timeout of 8 s",
 }
 
 
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
-    changes = {"retrain": {"mode": "off"}, "model": {"timeout": "4s"}}
+    changes = {"retrain": {"mode": "off"}, "model": {"timeout": "8s"}}
     project = Project.create(tmp_path_factory.mktemp("fragile") / "project", changes=changes)
     fault = make_fragile(project)
     project.add_batch()
