@@ -30,9 +30,9 @@ _OPENAPI = f"{PREFIX}/openapi.json"
 _FRONT_PAGE = f"""\
 Driftloop monitor
 
-/metrics               for Prometheus
-/-/healthy             is it alive?
-/-/ready               does it work, and does the store answer?
+/metrics              for Prometheus
+/-/healthy            is it alive?
+/-/ready              does it work, and does the store answer?
 {PREFIX}/deployments   how each deployment stands
 {_OPENAPI}  all calls
 """
