@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -162,17 +162,14 @@ def judge_batch(
 ) -> Judged:
     """Judge inputs, predictions and, for classes, the label prior of a scored batch."""
     reference = champion.reference
-    profiles = {
-        Channel.INPUTS: reference.inputs.profile(rows),
-        Channel.PREDICTIONS: reference.predictions.profile(reference.score_columns(scores)),
-    }
+    profiles = reference.profiles(rows, scores)
     shares = None if labels is None else labels.shares
     memory = memory.seen(window)
     if config.detect.rule == "budget":
         interval = memory.interval(usual_interval(config, window))
         memory, verdicts = _within_budget(champion, profiles, scores, memory, window=window, interval=interval)
     else:
-        measures = _measured(reference, profiles, DEFAULT)
+        measures = reference.compare(profiles, DEFAULT)
         seen = None
         if reference.confusion is not None and shares is not None:
             seen = _prior_seen(reference, reference.confusion, shares, scores)
@@ -181,19 +178,10 @@ def judge_batch(
     return Judged(
         verdicts=verdicts,
         memory=memory,
-        exported=_measured(reference, profiles, config.detect.export),
+        exported=reference.compare(profiles, config.detect.export),
         label_prior={name: ClassShare(share=s, low=lo, high=hi) for name, (s, lo, hi) in known.items()},
         label_fit=None if shares is None else shares.fit_p,
     )
-
-
-def _measured(
-    reference: ModelReference, profiles: Mapping[Channel, Profile], names: Sequence[str]
-) -> dict[Channel, Measures]:
-    return {
-        Channel.INPUTS: reference.inputs.compare(profiles[Channel.INPUTS], names),
-        Channel.PREDICTIONS: reference.predictions.compare(profiles[Channel.PREDICTIONS], names),
-    }
 
 
 def _within_budget(

@@ -6,13 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from monitor.app.runtime import Runtime
 from monitor.app.scores_in import own_scores
 from monitor.domain.measures import Measures
-from monitor.domain.model import Scores
-from monitor.domain.model_reference import ModelReference
 from monitor.domain.verdict import Channel
 from monitor.errors import MonitorError
 
@@ -28,7 +24,9 @@ def measures_of(rt: Runtime, record: Mapping[str, Any]) -> list[Mapping[str, Any
     rows = rt.stored_rows(record["batch"], datetime.fromisoformat(record["window_start"]))
     if rows is None:
         return [*rt.store.measures(rt.name, record["batch"])]
-    return _taken(rt, rt.reference(record["model_version"]), rows)
+    reference = rt.reference(record["model_version"])
+    profiles = reference.profiles(rows, own_scores(rows, reference.classes))
+    return plain_measures(reference.compare(profiles, rt.config.detect.measures))
 
 
 def keep_measures(rt: Runtime, batches: Sequence[str]) -> None:
@@ -49,15 +47,3 @@ def keep_measures(rt: Runtime, batches: Sequence[str]) -> None:
 def plain_measures(found: Mapping[Channel, Measures]) -> list[Mapping[str, Any]]:
     """As they are stored and shown."""
     return [{"channel": channel.value, **one.to_dict()} for channel, measures in found.items() for one in measures]
-
-
-def _taken(rt: Runtime, reference: ModelReference, rows: pa.Table) -> list[Mapping[str, Any]]:
-    scores: Scores = own_scores(rows, reference.classes)
-    inputs, predictions = reference.inputs, reference.predictions
-    wanted = rt.config.detect.measures
-    return plain_measures(
-        {
-            Channel.INPUTS: inputs.compare(inputs.profile(rows), wanted),
-            Channel.PREDICTIONS: predictions.compare(predictions.profile(reference.score_columns(scores)), wanted),
-        }
-    )

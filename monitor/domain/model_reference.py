@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from monitor.domain import columns as cols
 from monitor.domain.held_out import HeldOut
+from monitor.domain.measures import Measures
 from monitor.domain.model_streams import ModelStreams
 from monitor.domain.packed import Arrays, pack, unpack
+from monitor.domain.profile import Profile
 from monitor.domain.reference import Reference
 from monitor.domain.schema import VALUE, Kind, Schema
 from monitor.domain.verdict import Channel
@@ -124,6 +126,20 @@ class ModelReference:
         """The table of which `predictions` takes profiles. Raises DataError for scores of another shape."""
         _check_shape(scores, self.classes)
         return _score_columns(scores, self.classes)
+
+    def profiles(self, rows: Any, scores: Scores) -> dict[Channel, Profile]:
+        """Of a batch's features and of its scores, (n, k) or (n,). Raises DataError as `score_columns` does."""
+        return {
+            Channel.INPUTS: self.inputs.profile(rows),
+            Channel.PREDICTIONS: self.predictions.profile(self.score_columns(scores)),
+        }
+
+    def compare(self, profiles: Mapping[Channel, Profile], measures: Sequence[str]) -> dict[Channel, Measures]:
+        """Measure every column of both, as `Reference.compare` does."""
+        return {
+            Channel.INPUTS: self.inputs.compare(profiles[Channel.INPUTS], measures),
+            Channel.PREDICTIONS: self.predictions.compare(profiles[Channel.PREDICTIONS], measures),
+        }
 
     def predicted_counts(self, scores: Scores) -> npt.NDArray[np.int64]:
         """How often each class is the most probable one, shape (k,)."""
