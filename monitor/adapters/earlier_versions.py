@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from monitor.adapters.exam import Contender, Exam
-from monitor.adapters.model_code import explain, load_code, load_model
+from monitor.adapters.exam import Contender
 from monitor.adapters.training_rows import TrainingRows
 from monitor.domain.selection.selection import Selection
 from monitor.errors import MonitorError
@@ -32,7 +31,7 @@ class Earlier:
 
     @property
     def name(self) -> str:
-        return f"version {self.version}"
+        return earlier_name(self.version)
 
     def known(self, rows: TrainingRows) -> Selection:
         """Those of `rows` whose origins it was fitted on."""
@@ -50,40 +49,40 @@ class Earlier:
 class EarlierVersions:
     """Of one attempt. `refused` says why one could not be asked, `asked` counts those that were."""
 
-    def __init__(self, orders: Sequence[Mapping[str, Any]], trust: Sequence[str], *, private: bool) -> None:
+    def __init__(self, orders: Sequence[Mapping[str, Any]]) -> None:
         self.refused: dict[str, str] = {}
         self.asked = 0
-        self._orders, self._trust, self._private = orders, trust, private
+        self._orders = orders
 
-    def best(self, exam: Exam, need: tuple[str, ...], report: Callable[[str], None]) -> Earlier | None:
-        """The one with the smallest loss, of those that know all classes of `need` and no row of the exam."""
-        asked = set(exam.rows.table.column("_origin").to_pylist())
+    def best(
+        self, held_out: Set[str], need: tuple[str, ...], ask: Callable[[Mapping[str, Any]], Contender]
+    ) -> Earlier | None:
+        """The one with the smallest loss, of those that know all classes of `need` and no row of the batches held out.
+
+        `ask` takes the order of a version; one for which it raises MonitorError is left out.
+        """
         found: list[Earlier] = []
         for order in self._orders:
-            if asked.isdisjoint(order["fitted"]) and set(need) <= set(order["classes"]):
-                report(f"version {order['version']}")
+            if held_out.isdisjoint(order["fitted"]) and set(need) <= set(order["classes"]):
                 self.asked += 1
-                found += self._ask(order, exam)
+                try:
+                    found.append(_earlier(order, ask(order)))
+                except MonitorError as exc:
+                    self.refused[earlier_name(order["version"])] = str(exc)
         return min(found, key=lambda each: each.contender.choice_loss, default=None)
 
-    def _ask(self, order: Mapping[str, Any], exam: Exam) -> list[Earlier]:
-        folder, classes = Path(order["folder"]), tuple(order["classes"])
-        try:
-            model = load_model(load_code(folder / "code.py"), folder / "weights", self._trust)
-            contender = exam.take(model, classes)
-        except MonitorError as exc:
-            self.refused[f"version {order['version']}"] = str(exc)
-            return []
-        except (Exception, SystemExit) as exc:
-            self.refused[f"version {order['version']}"] = explain(exc, folder / "code.py", private=self._private)
-            return []
-        return [
-            Earlier(
-                version=order["version"],
-                folder=folder,
-                classes=classes,
-                rows=order["rows"],
-                fitted=frozenset(order["fitted"]),
-                contender=contender,
-            )
-        ]
+
+def earlier_name(version: int) -> str:
+    """Among the candidates' names."""
+    return f"version {version}"
+
+
+def _earlier(order: Mapping[str, Any], contender: Contender) -> Earlier:
+    return Earlier(
+        version=order["version"],
+        folder=Path(order["folder"]),
+        classes=tuple(order["classes"]),
+        rows=order["rows"],
+        fitted=frozenset(order["fitted"]),
+        contender=contender,
+    )

@@ -26,8 +26,8 @@ class ChildTrainer:
 
         `extra` holds what a version's lineage needs: `code_hash`, `origins` (rows of the final fit per `_origin`),
         `rows_digest`, `first` and `last` (timestamps or None), or, of an earlier version that comes back, `chosen_on`
-        (held-out rows per `_origin`); and `peak_memory_bytes`. Raises ModelError; rows that
-        cannot be trained on are one, too.
+        (held-out rows per `_origin`); and `peak_memory_bytes`. Raises ModelError; rows that cannot be trained on are
+        one, too.
         """
         promoted = False
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from monitor.adapters.candidates import Candidates
 from monitor.adapters.child_channel import Channel
 from monitor.adapters.cross_validation import cross_validated
-from monitor.adapters.earlier_versions import Earlier, EarlierVersions
+from monitor.adapters.earlier_versions import Earlier, EarlierVersions, earlier_name
 from monitor.adapters.exam import Contender, Exam, aligned, positive_class
 from monitor.adapters.gate_keeping import GateKeeper
 from monitor.adapters.leakage import check_leakage
@@ -48,7 +48,7 @@ class Training:
         self._exam = Exam(self._held_out, order["metric"])
         self._anchor = Exam(anchor, order["metric"]) if len(anchor) else None
         self._candidates = Candidates(order)
-        self._earlier = EarlierVersions(order["earlier"], order["trust"], private=bool(self._schema.private))
+        self._earlier = EarlierVersions(order["earlier"])
         self._rule = GateRule.from_dict(order["gate"])
         self._champion_model: Model | None = None
         self._done = 0.0
@@ -70,7 +70,7 @@ class Training:
         best = contenders[chosen]
         judgement = self._judge(champion, best, leakage, asked)
         promoted = judgement.outcome is Outcome.PROMOTE
-        built = self._bring_back(returning, promoted) if returning else self._fitted(chosen, best, promoted)
+        became = self._of_earlier(returning, promoted) if returning else self._of_candidate(chosen, best, promoted)
         if champion is not None:
             contenders["champion"] = champion
         return {
@@ -87,25 +87,28 @@ class Training:
             "checks": [check.to_dict() for check in judgement.checks],
             "held_out": len(self._held_out),
             "seconds": time.monotonic() - started,
-            **built,
+            **became,
         }
 
     def _champion(self) -> Contender | None:
         order = self._order["champion"]
         if order is None:
             return None
-        folder = Path(order["folder"])
-        file = folder / "code.py"
-        code = load_code(file)
+        model, contender, code_hash = self._examined(order)
+        self._champion_model = model if code_hash == self._code.hash else None
+        return contender
+
+    def _examined(self, version: Mapping[str, Any]) -> tuple[Model, Contender, str]:
+        """A version's model, its answers about the held-out rows, and the hash of its code. Raises MonitorError."""
+        folder = Path(version["folder"])
+        code = load_code(folder / "code.py")
         if code.hash == self._code.hash:
             code = self._code
         try:
             model = load_model(code, folder / "weights", self._order["trust"])
-            contender = self._exam.take(model, tuple(order["classes"]))
-        except Exception as exc:
+            return model, self._exam.take(model, tuple(version["classes"])), code.hash
+        except (Exception, SystemExit) as exc:
             raise _explained(exc, code, self._schema) from exc
-        self._champion_model = model if code is self._code else None
-        return contender
 
     def _contenders(self) -> tuple[dict[str, Contender], dict[str, dict[str, float]]]:
         """By name, in the order asked for, with numbers about their rows; those that cannot be made are left out.
@@ -179,10 +182,15 @@ class Training:
         if champion is None:
             return None
         need = (*champion.classes, *self._held_out.classes())
-        return self._earlier.best(self._exam, need, lambda word: self._report(self._done, word))
+        origins = set(self._held_out.table.column("_origin").to_pylist())
+        return self._earlier.best(origins, need, self._asked)
 
-    def _fitted(self, chosen: str, best: Contender, promoted: bool) -> dict[str, Any]:
-        """The chosen candidate's rows and classes; when promoted, after the refit, with the version's files written."""
+    def _asked(self, version: Mapping[str, Any]) -> Contender:
+        self._report(self._done, earlier_name(version["version"]))
+        return self._examined(version)[1]
+
+    def _of_candidate(self, chosen: str, best: Contender, promoted: bool) -> dict[str, Any]:
+        """Its rows and classes; when promoted, after the refit, with the version's files written."""
         rows, classes = self._older.of(self._selection(self._older, chosen)), best.classes
         if promoted:
             rows, classes = self._build(chosen, best)
@@ -208,8 +216,8 @@ class Training:
         self._write_reference(selection, best, classes)
         return rows, classes
 
-    def _bring_back(self, returning: Earlier, promoted: bool) -> dict[str, Any]:
-        """An earlier version as it was, with a reference of what it knows and of the rows that it was chosen on."""
+    def _of_earlier(self, returning: Earlier, promoted: bool) -> dict[str, Any]:
+        """As it was; when promoted, with a reference of what it knows and of the rows that it was chosen on."""
         if promoted:
             staging = Path(self._order["staging"])
             staging.mkdir(parents=True)
