@@ -37,7 +37,7 @@ from monitor.app import champion
 from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
-from monitor.app.crashes import report_crashed, retrain_crashed
+from monitor.app.crashes import retrain_crashed
 from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
@@ -47,6 +47,7 @@ from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer
 from monitor.app.push import Push, Pushed
 from monitor.app.reload import Changes, Configuration, Reloaded, changes
 from monitor.app.report_batch import Report, report_batch
+from monitor.app.reports import Reports
 from monitor.app.retrain_model import Orders, retrain
 from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
@@ -57,7 +58,7 @@ from monitor.domain.label_trust import Doubt
 from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord
-from monitor.domain.verdict import Channel, Verdict
+from monitor.domain.verdict import Channel
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
@@ -85,8 +86,7 @@ class Application:
         made = {name: self._made(config, settings) for name, config in self.deployments.items()}
         self._runtimes = {name: runtime for name, (runtime, _) in made.items()}
         self._pushes = {name: push for name, (_, push) in made.items()}
-        self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
-        self._reports_due: list[Future[None]] = []
+        self._reports = Reports(self._runtimes.get)
         self._measuring = threading.Lock()
         self._at_attempt: set[str] = set()
         self._attempts = ThreadPoolExecutor(settings.workers, thread_name_prefix="attempts")
@@ -108,7 +108,7 @@ class Application:
 
     def once(self, names: Sequence[str] | None = None, listener: Listener | None = None) -> list[BatchRecord]:
         """One pass over what is waiting, then the reports it asked for. Raises what ends a pass, after the others'."""
-        listener = self._with_reports(listener or Listener())
+        listener = self._reports.beside(listener or Listener(), awaited=True)
         records: list[BatchRecord] = []
         failed: MonitorError | None = None
         for name in names or self._runtimes:
@@ -120,9 +120,7 @@ class Application:
                 if failed is not None:  # the first one is raised
                     self.log.error("pass_failed", deployment=name, error=str(exc))
                 failed = failed or exc
-        for report in self._reports_due:
-            report.result()
-        self._reports_due.clear()
+        self._reports.wait()
         if failed is not None:
             raise failed
         return records
@@ -155,7 +153,8 @@ class Application:
             log=self.log,
         )
         gc.freeze()  # modules and configuration stay: looking through them took a tenth of a second each time
-        drained = self.daemon.run(self._with_reports(listener or Listener()), lambda: serve(self), hung_up=hung_up)
+        listener = self._reports.beside(listener or Listener(), awaited=False)
+        drained = self.daemon.run(listener, lambda: serve(self), hung_up=hung_up)
         self._attempts.shutdown(wait=False, cancel_futures=True)
         if not drained or self._at_attempt:
             os._exit(0)
@@ -236,7 +235,8 @@ class Application:
         return self._pushes[name].take(kind, id_, suffix, content, now=now_utc())
 
     def import_labels(self, name: str, file: Path, progress: Progress) -> dict[str, Any]:
-        with (runtime := self._runtimes[name]).working(self.patience):
+        runtime = self._runtimes[name]
+        with runtime.working(self.patience):
             return import_labels(runtime, file, progress)
 
     def add_model(self, name: str, weights: Path | None, *, code: Path | None, held_out: str | None) -> Manifest:
@@ -276,46 +276,16 @@ class Application:
             return None if record is None else measures_of(self._runtimes[name], record)
 
     def report(self, name: str, batch: str) -> Report:
-        with (runtime := self._runtimes[name]).working(self.patience):
+        runtime = self._runtimes[name]
+        with runtime.working(self.patience):
             return report_batch(runtime, batch)
 
     def close(self) -> None:
-        self._reports.shutdown(wait=False, cancel_futures=True)
+        self._reports.close()
         for runtime in self._runtimes.values():
             runtime.scorer.close()
             runtime.beside.close()
         self.store.close()
-
-    def _with_reports(self, listener: Listener) -> Listener:
-        """Reports are made beside the passes, never in their way."""
-
-        def record(seen: BatchRecord) -> None:
-            listener.record(seen)
-            config = self.deployments.get(seen.deployment)  # None: it was removed while this pass was made
-            when = config.reports.when if config else "never"
-            if when == "always" or (when == "on_drift" and seen.verdict is Verdict.DRIFT):
-                raised = self.daemon is None  # only `once` raises what ended a report
-                self._reports_due = [f for f in self._reports_due if not f.done() or (raised and f.exception())]
-                self._reports_due.append(self._reports.submit(self._report, seen.deployment, seen.batch))
-
-        return replace(listener, record=record)
-
-    def _report(self, name: str, batch: str) -> None:
-        runtime = self._runtimes.get(name)
-        if runtime is None:
-            return
-        try:
-            report = report_batch(runtime, batch)
-        except MonitorError as exc:
-            self.log.warning("report_failed", deployment=name, batch=batch, error=str(exc))
-            return
-        except Exception as exc:
-            report_crashed(runtime, exc, batch)
-            raise
-        if report.file is None:
-            self.log.info("report_skipped", deployment=name, batch=batch, reason=report.reason)
-        else:
-            self.log.info("report_written", deployment=name, batch=batch, file=str(report.file))
 
     def _made(self, config: Deployment, settings: Settings) -> tuple[Runtime, Push]:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
