@@ -50,8 +50,8 @@ class _Windows:
         self._url = config.url
         self._database: Database | None = None
         self._first = 0  # window that is not settled
-        self._looked_at = 0  # first window that is: those before it are settled, and never asked for again
-        self._settled: set[str] = set()  # locators of the windows from there on
+        self._oldest = 0  # window that is still looked at: those before it are settled, and never asked for again
+        self._settled: set[str] = set()  # locators of settled windows, from the oldest on
         self._taken_in = 0  # up to this id all entries of the ledger are settled and known
         self._read: dict[str, str] = {}  # locator → fingerprint, of windows that are to be read next
 
@@ -60,12 +60,12 @@ class _Windows:
         passed = int((self._clock() - self._config.lateness - self._since) / self._length)
         while self._locator(self._window(self._first)) in self._settled:
             self._first += 1
-        while self._looked_at < min(self._first, passed - _COUNTED_AGAIN):
-            self._settled.discard(self._locator(self._window(self._looked_at)))
-            self._looked_at += 1
+        while self._oldest < min(self._first, passed - _COUNTED_AGAIN):
+            self._settled.discard(self._locator(self._window(self._oldest)))
+            self._oldest += 1
         new: list[Window] = []
         again: list[Window] = []
-        for number in range(self._looked_at, max(0, passed)):
+        for number in range(self._oldest, max(0, passed)):
             window = self._window(number)
             if self._locator(window) not in self._settled:
                 new.append(window)

@@ -45,8 +45,8 @@ def feed(project: Project, app: Application, batches: int, **how: bool) -> None:
     app.once()
 
 
-def retrain(app: Application, **orders: object) -> dict[str, object]:
-    return dict(app.retrain("tiny", Orders(**orders), quiet))  # type: ignore[arg-type]
+def retrain(app: Application, orders: Orders | None = None) -> dict[str, object]:
+    return dict(app.retrain("tiny", orders or Orders(), quiet))
 
 
 def weights(app: Application, version: int) -> str:
@@ -81,7 +81,7 @@ def test_each_model_is_asked_once_and_the_champions_own_not_at_all(project):
     with open_application(project.config) as app:
         assert retrain(app)["version"] == 3
         feed(project, app, 4, flipped=True)
-        attempt = retrain(app, mode="dry_run")
+        attempt = retrain(app, Orders(mode="dry_run"))
         assert attempt["chosen"] == "version 2"
         assert {name for name in attempt["losses"] if name.startswith("version")} == {"version 2"}
 
@@ -93,7 +93,7 @@ def test_none_is_asked(project, how):
     with open_application(project.config) as app:
         if how == "damaged":
             (app.runtime("tiny").artefacts.folder(1) / "weights" / "model.json").write_text("{}")
-        attempt = retrain(app, candidates=("all",)) if how == "named candidates" else retrain(app)
+        attempt = retrain(app, Orders(candidates=("all",)) if how == "named candidates" else None)
         assert attempt["returning"] is None
         assert not [name for name in attempt["losses"] if name.startswith("version")]
 
