@@ -28,7 +28,7 @@ from tests.support.postgresql import new_database
 from tests.support.project import Project, make_rows
 from tests.support.project import deployment as plain_deployment
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 QUERY = "SELECT row_id, at, a, b, colour FROM events WHERE at >= :start AND at < :end"
 LABELS = "SELECT row_id, y FROM labels WHERE known_at >= :start AND known_at < :end"
 SCHEMA = Schema(
@@ -198,7 +198,7 @@ def application(table: Table, folder: Path, since: datetime) -> Iterator[Applica
 
 
 def test_from_the_table_to_the_verdict_and_late_rows_are_told_and_not_counted(table: Table, tmp_path: Path):
-    since = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 3 * HOUR
+    since = datetime.now(UTC).replace(microsecond=0) - 3 * HOUR - MINUTE  # the fourth window ends long after the test
     for hour in range(3):
         table.add(rows(60, since + hour * HOUR, 1000 * hour))
     with application(table, tmp_path / "project", since) as app:
