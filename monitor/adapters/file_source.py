@@ -22,7 +22,7 @@ from monitor.adapters.validation.rows import validate_rows
 from monitor.adapters.validation.times import later_than, times
 from monitor.app.ports import Clock, Validated
 from monitor.config.sources import BatchesConfig, LabelsConfig
-from monitor.domain.batch import Delivery, Window
+from monitor.domain.batch import Delivery, IsSettled, Window
 from monitor.domain.quarantine import FileReason
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, DataError, SourceError
@@ -45,8 +45,8 @@ class FileBatchSource:
         self._future = config.future
         self._clock = clock
 
-    def deliveries(self) -> Sequence[Delivery]:
-        return self._files.deliveries()
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        return self._files.deliveries(is_settled)
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
         return self._files.is_complete(delivery, now=now)
@@ -92,8 +92,8 @@ class FileLabelSource:
             private=bool(schema.private),
         )
 
-    def deliveries(self) -> Sequence[Delivery]:
-        return self._files.deliveries()
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        return self._files.deliveries(is_settled)
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
         return self._files.is_complete(delivery, now=now)
@@ -156,11 +156,15 @@ class _Files:
         self._root = str(root).rstrip("/")
         self._kept: tuple[Delivery, bytes] | None = None
 
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self, is_settled: IsSettled | None) -> list[Delivery]:
         self._fs.invalidate_cache()
         with _translated(self._start, self._key):
             walk = self._walk_local if isinstance(self._fs, LocalFileSystem) else self._walk
-            found = [self._delivery(*file) for file in walk(self._root, self._pattern.depth)]
+            found = [
+                self._delivery(below, size, modified)
+                for below, size, modified in walk(self._root, self._pattern.depth)
+                if is_settled is None or not is_settled(self._pattern.fixed + below, size, modified)
+            ]
         return sorted(found, key=lambda delivery: delivery.locator)
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:

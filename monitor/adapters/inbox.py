@@ -18,7 +18,7 @@ from monitor.adapters.file_reading import suffix_of
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource
 from monitor.app.ports import BatchSource, LabelSource, Validated
 from monitor.config.sources import BatchesConfig, LabelsConfig
-from monitor.domain.batch import Delivery, Window
+from monitor.domain.batch import Delivery, IsSettled, Window
 from monitor.domain.schema import Schema
 from monitor.errors import SourceError
 
@@ -62,11 +62,11 @@ class Inbox(Generic[_Files]):
     def has(self, delivery: Delivery) -> bool:
         return delivery.locator.startswith(f"{self._folder.as_posix()}/")
 
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self, is_settled: IsSettled | None = None) -> list[Delivery]:
         """Named by their ids, without the suffix that says how they were encoded."""
         if not self._at.is_dir():
             return []
-        return [replace(d, name=d.name.removesuffix(suffix_of(d.name))) for d in self.files.deliveries()]
+        return [replace(d, name=d.name.removesuffix(suffix_of(d.name))) for d in self.files.deliveries(is_settled)]
 
     def _file(self, name: str) -> Path | None:
         if not self._at.is_dir():
@@ -88,8 +88,9 @@ class WithInbox(Generic[_Main]):
     def __init__(self, inbox: Inbox[FileBatchSource] | Inbox[FileLabelSource], main: _Main | None) -> None:
         self.inbox, self._main = inbox, main
 
-    def deliveries(self) -> Sequence[Delivery]:
-        return [*self.inbox.deliveries(), *(self._main.deliveries() if self._main is not None else ())]
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        pushed = self.inbox.deliveries(is_settled)
+        return [*pushed, *self._main.deliveries(is_settled)] if self._main is not None else pushed
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
         return self._of(delivery).is_complete(delivery, now=now)

@@ -17,7 +17,7 @@ from monitor.adapters.validation.labels import LabelColumns, validate_labels
 from monitor.adapters.validation.rows import validate_rows
 from monitor.app.ports import Clock, Validated
 from monitor.config.sources import BatchesConfig, LabelsConfig
-from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry, Window
+from monitor.domain.batch import Delivery, DeliveryState, IsSettled, LedgerEntry, Window
 from monitor.domain.schema import Schema
 from monitor.errors import ConfigError, SourceError
 
@@ -55,7 +55,7 @@ class _Windows:
         self._taken_in = 0  # up to this id all entries of the ledger are settled and known
         self._read: dict[str, str] = {}  # locator → fingerprint, of windows that are to be read next
 
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self, is_settled: IsSettled | None) -> list[Delivery]:
         self._update()
         passed = int((self._clock() - self._config.lateness - self._since) / self._length)
         while self._locator(self._window(self._first)) in self._settled:
@@ -73,7 +73,8 @@ class _Windows:
                 again.append(window)
         counts = self._opened().counts(self._query, again) if again else []
         recounted = [self._delivery(window, size=count) for window, count in zip(again, counts, strict=True)]
-        return [*recounted, *(self._delivery(window, size=0) for window in new[:_MOST_NEW])]
+        found = [*recounted, *(self._delivery(window, size=0) for window in new[:_MOST_NEW])]
+        return [d for d in found if is_settled is None or not is_settled(d.locator, d.size, d.modified)]
 
     def window(self, delivery: Delivery) -> Window:
         start = datetime.strptime(delivery.name, _NAME).replace(tzinfo=UTC)
@@ -142,8 +143,8 @@ class SqlBatchSource:
         self._windows = _Windows(config, key="batches", schema=schema, project=project, ledger=ledger, clock=clock)
         self._schema, self._future = schema, config.future
 
-    def deliveries(self) -> Sequence[Delivery]:
-        return self._windows.deliveries()
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        return self._windows.deliveries(is_settled)
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
         """The watermark has passed, or there would be no delivery."""
@@ -176,8 +177,8 @@ class SqlLabelSource:
             private=bool(schema.private),
         )
 
-    def deliveries(self) -> Sequence[Delivery]:
-        return self._windows.deliveries()
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        return self._windows.deliveries(is_settled)
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
         return delivery.modified <= now

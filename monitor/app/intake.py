@@ -54,7 +54,7 @@ def _enter(
     rt: Runtime, kind: DeliveryKind, source: BatchSource | LabelSource, now: datetime
 ) -> Iterator[tuple[Delivery, LedgerEntry]]:
     known = _known(rt, kind)
-    for delivery in known.unsettled(source.deliveries()):
+    for delivery in source.deliveries(known.is_settled):
         try:
             if not source.is_complete(delivery, now=now):
                 continue

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
 from datetime import datetime
 
-import numpy as np
-
-from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry
+from monitor.domain.batch import DeliveryState, LedgerEntry
 
 SETTLED = (DeliveryState.DONE, DeliveryState.BAD, DeliveryState.DUPLICATE, DeliveryState.REPLACED)
 
 
 class KnownDeliveries:
-    """Of one deployment and kind: 8 bytes per settled file, a hash of its place, size and time of change.
+    """Of one deployment and kind: 8 bytes per settled file, a hash of its place, size and time of change,
+    which is Python's own and differs from process to process.
 
     A new file passes for a settled one with a chance of n / 2⁶⁴, n being their number. It holds while nobody else
     settles anything; one that it does not know of is asked for again, and settled again.
     """
 
     def __init__(self, ledger: Iterable[LedgerEntry] = ()) -> None:
-        hashes = [_hash(entry.locator, entry.size, entry.modified) for entry in ledger if entry.state in SETTLED]
-        self._files = np.unique(np.array(hashes, np.int64))
+        settled = (entry for entry in ledger if entry.state in SETTLED)
+        self._files = array("q", sorted({hash((e.locator, e.size, e.modified)) for e in settled}))
 
     def settle(self, entry: LedgerEntry) -> None:
         """Under its size and time of change as they are now."""
-        one = _hash(entry.locator, entry.size, entry.modified)
-        place = int(np.searchsorted(self._files, one))
-        if place == len(self._files) or self._files[place] != one:
-            self._files = np.insert(self._files, place, one)
+        if not self.is_settled(entry.locator, entry.size, entry.modified):
+            one = hash((entry.locator, entry.size, entry.modified))
+            self._files.insert(bisect_left(self._files, one), one)
 
-    def unsettled(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Those that lie there otherwise than when they were settled, or never were."""
-        hashes = np.array([_hash(d.locator, d.size, d.modified) for d in deliveries], np.int64)
-        near = np.minimum(np.searchsorted(self._files, hashes), max(len(self._files) - 1, 0))
-        is_known = self._files[near] == hashes if len(self._files) else np.zeros(len(hashes), bool)
-        return [deliveries[place] for place in np.flatnonzero(~is_known).tolist()]
-
-
-def _hash(locator: str, size: int, modified: datetime) -> int:
-    """Of this process: Python's own, which differs from one to the next."""
-    return hash((locator, size, modified))
+    def is_settled(self, locator: str, size: int, modified: datetime) -> bool:
+        """False for what lies there otherwise than when it was settled, or never was."""
+        one = hash((locator, size, modified))
+        place = bisect_left(self._files, one)
+        return place < len(self._files) and self._files[place] == one

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window
+from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, IsSettled, LedgerEntry, Window
 from monitor.domain.gate import Check, GateRule
 from monitor.domain.model import Scores
 from monitor.domain.version import Alias, AliasMove, Manifest
@@ -40,8 +40,11 @@ class Validated:
 
 
 class BatchSource(Protocol):
-    def deliveries(self) -> Sequence[Delivery]:
-        """All that lies there now, hidden and temporary files left out. Raises SourceError."""
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]:
+        """What lies there now and is not settled; hidden and temporary files are left out. Raises SourceError.
+
+        Most of it is settled, and there is ever more of it: it is passed over before anything is made of it.
+        """
         ...
 
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool:
@@ -70,7 +73,7 @@ class LabelSource(Protocol):
     An id comes more than once only with other labels at later `available_at`: corrections.
     """
 
-    def deliveries(self) -> Sequence[Delivery]: ...
+    def deliveries(self, is_settled: IsSettled | None = None) -> Sequence[Delivery]: ...
     def is_complete(self, delivery: Delivery, *, now: datetime) -> bool: ...
     def fingerprint(self, delivery: Delivery) -> str: ...
     def read(self, delivery: Delivery, *, now: datetime) -> Validated: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -37,6 +38,9 @@ class Delivery:
 
     def __post_init__(self) -> None:
         aware(self.modified)
+
+
+IsSettled = Callable[[str, int, datetime], bool]  # of what lies there: by its locator, size and time of change
 
 
 class DeliveryKind(StrEnum):

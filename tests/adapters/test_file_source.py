@@ -56,6 +56,25 @@ def test_deliveries_are_the_matching_files_sorted_with_what_is_known_of_them(tmp
     ]
 
 
+def test_what_is_settled_is_passed_over(tmp_path):
+    for name in ("a.parquet", "b.parquet", "c.parquet"):
+        put(tmp_path / "in" / name, b"x")
+    source = batches(tmp_path)
+    first, second, third = source.deliveries()
+    settled = {(first.locator, first.size, first.modified), (third.locator, third.size + 1, third.modified)}
+    assert source.deliveries(lambda *file: file in settled) == [second, third]
+
+
+@pytest.mark.parametrize(
+    "name", [".git/a.csv", "x/_old/a.csv", "x/a.csv.TMP", "x/a.csv~", "a.csv.part", "x\n/.b/a.csv"]
+)
+def test_hidden_and_temporary_files_are_none_at_any_depth(name, tmp_path):
+    for each in ("x/a_.csv", "x.tmp/a.csv", name):
+        put(tmp_path / "in" / each, b"x")
+    found = [d.locator for d in batches(tmp_path, "in/**").deliveries()]
+    assert found == ["in/x.tmp/a.csv", "in/x/a_.csv"]
+
+
 def test_what_was_hashed_is_what_is_judged_even_if_it_has_changed_since(tmp_path):
     file = put(tmp_path / "in/a.parquet", parquet([0, 1]))
     source = batches(tmp_path)
