@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.adapters.atomic_files import sync_folder
+from monitor.adapters.batch_catalogue import BatchCatalogue, CollectedFile, Form
 from monitor.adapters.label_files import from_microseconds, to_microseconds
 from monitor.adapters.parquet_files import parquet_files, read_facts, read_parquet, write_parquet
 from monitor.adapters.row_ids import IdIndex, as_ids, digest_ids, hash_ids
@@ -22,27 +23,6 @@ from monitor.domain.batch import Window
 from monitor.domain.model import Scores
 from monitor.domain.score_columns import PREFIXES, SERVED
 from monitor.errors import StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What nearly all files of a deployment have in common."""
-
-    id_column: str
-    scores: tuple[str, ...]  # names of the score columns
-    regression: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Collected:
-    """What is remembered of a written file, in little: there is one more of it for every batch."""
-
-    owner: int  # in the index of row ids; a batch that is written again gets a new one
-    edition: int  # of its batch, from 1
-    start: int  # of the window, µs since 1970
-    end: int
-    form: _Form
-    digest: str
 
 
 class ParquetCollectedData:
@@ -54,13 +34,9 @@ class ParquetCollectedData:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.RLock()
-        self._files: dict[str, _Collected] | None = None
-        self._order: list[str] | None = None
-        self._broken = 1  # earlier marks know of batches that are gone, or have other rows
-        self._index: IdIndex | None = None
-        self._form = _Form("", (), False)  # of the file that was last written or read
-        self._batch_of: list[str | None] = [None]  # by owner, from 1; None: replaced or discarded
-        self._latest_ids: tuple[int, pa.Array] = (0, None)  # of one owner: joining labels asks for the same ones again
+        self._catalogue: BatchCatalogue | None = None
+        self._index: IdIndex | None = None  # its owners are the catalogue's numbers
+        self._latest_ids: tuple[int, pa.Array] = (-1, None)  # by number: joining labels asks for the same ones again
 
     def duplicates(self, batch: str, ids: pa.Array) -> Mapping[int, str]:
         wanted = as_ids(ids)
@@ -72,7 +48,7 @@ class ParquetCollectedData:
                 raise
             found: dict[int, str] = {}
             for owner in np.unique(owners):
-                other = self._batch_of[int(owner)]
+                other = self._known().batch(int(owner))
                 if other is None or other == batch:
                     continue
                 candidates = positions[owners == owner]
@@ -107,50 +83,50 @@ class ParquetCollectedData:
             "digest": digest_ids(ids),
         }
         with self._lock:
-            files = self._known()
-            replaced = files.get(batch)
+            catalogue = self._known()
+            replaced = catalogue.find(batch)
             facts["edition"] = replaced.edition + 1 if replaced else 1
             write_parquet(path, table, facts)
             if replaced is not None and (former := self._path(batch, replaced.start)) != path:
                 _remove(former)
-            same = replaced is not None and self.window(batch) == window and replaced.digest == facts["digest"]
-            self._remember(facts, replaced.owner if replaced is not None and same else None)
-            if self._index is not None and not same:
-                self._index.add(files[batch].owner, hash_ids(ids))
+            file = _file_of(facts)
+            if replaced is not None and file == replace(replaced, edition=file.edition, form=file.form):
+                catalogue.rewrite(file)
+                return
+            number = catalogue.add(file)
+            if self._index is not None:
+                self._index.add(number, hash_ids(ids))
+            self._compact()
 
     def discard(self, batch: str) -> None:
         with self._lock:
-            if (file := self._known().get(batch)) is None:
-                return
-            _remove(self._path(batch, file.start))
-            self._forget(batch)
+            catalogue = self._known()
+            if (file := catalogue.find(batch)) is not None:
+                _remove(self._path(batch, file.start))
+                catalogue.remove(batch)
+                self._compact()
 
     def batches(self) -> Sequence[str]:
         with self._lock:
-            files = self._known()
-            if self._order is None:
-                self._order = sorted(files, key=self._place)
-            return self._order
+            return self._known().ordered()
 
     def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
         with self._lock:
-            self._known()
-            mark = len(self._batch_of)
-            if since < self._broken:
-                return mark, None
-            return mark, [batch for batch in self._batch_of[since:] if batch is not None]
+            catalogue = self._known()
+            return catalogue.mark, catalogue.since(since)
 
     def window(self, batch: str) -> Window:
         file = self._file(batch)
         return Window(from_microseconds(file.start), from_microseconds(file.end))
 
     def ids(self, batch: str) -> pa.Array:
-        file = self._file(batch)
-        owner, ids = self._latest_ids
-        if owner != file.owner:
-            ids = as_ids(read_parquet(self._path(batch, file.start), [file.form.id_column]).column(0))
-            self._latest_ids = file.owner, ids
-        return ids
+        with self._lock:
+            file, number = self._file(batch), self._known().number(batch)
+            latest, ids = self._latest_ids
+            if latest != number:
+                ids = as_ids(read_parquet(self._path(batch, file.start), [file.form.id_column]).column(0))
+                self._latest_ids = number, ids
+            return ids
 
     def digest(self, batch: str) -> str:
         return self._file(batch).digest
@@ -171,84 +147,44 @@ class ParquetCollectedData:
         write_parquet(path, rejected, {"delivery": delivery})
         return path
 
-    def _file(self, batch: str) -> _Collected:
+    def _file(self, batch: str) -> CollectedFile:
         with self._lock:
-            if (file := self._known().get(batch)) is None:
-                raise LookupError(f"batch {batch!r} is not collected")
-            return file
+            return self._known().file(batch)
 
-    def _known(self) -> dict[str, _Collected]:
-        """Files by batch, from the footers at the first call."""
-        if self._files is None:
-            self._files = {}
-            try:
-                for path in parquet_files(self._folder / "rows", "date=*/*.parquet"):
-                    self._take_in(path)
-            except BaseException:
-                self._files = None  # half a list would pass for all that there is
-                raise
-        return self._files
+    def _known(self) -> BatchCatalogue:
+        """From the footers at the first call."""
+        if self._catalogue is None:
+            catalogue = BatchCatalogue()
+            for path in parquet_files(self._folder / "rows", "date=*/*.parquet"):
+                self._take_in(path, catalogue)
+            self._catalogue = catalogue  # not before: half a list would pass for all that there is
+        return self._catalogue
 
-    def _take_in(self, path: Path) -> None:
-        facts = read_facts(path)
-        twin = (self._files or {}).get(facts["batch"])
-        if twin is None:
-            self._remember(facts)
-            return
-        # A crash between writing a batch under another day and removing its former file: the newer one counts.
-        if twin.edition > facts["edition"]:
-            _remove(path)
-            return
-        _remove(self._path(facts["batch"], twin.start))
-        self._remember(facts)
+    def _take_in(self, path: Path, catalogue: BatchCatalogue) -> None:
+        file = _file_of(read_facts(path))
+        if (twin := catalogue.find(file.batch)) is not None:
+            # A crash between writing a batch under another day and removing its former file: the newer one counts.
+            if twin.edition > file.edition:
+                _remove(path)
+                return
+            _remove(self._path(file.batch, twin.start))
+        catalogue.add(file)
+
+    def _compact(self) -> None:
+        """When most of what was ever collected is gone, what is remembered of it goes as well."""
+        if self._known().is_mostly_gone:
+            self._catalogue = self._known().compacted()
+            self._index, self._latest_ids = None, (-1, None)
 
     def _path(self, batch: str, start: int) -> Path:
         return _path(self._folder, batch, from_microseconds(start))
 
-    def _place(self, batch: str) -> tuple[int, int, str]:
-        """In the order of batches."""
-        file = self._known()[batch]
-        return file.end, file.start, batch
-
-    def _remember(self, facts: Mapping[str, Any], owner: int | None = None) -> None:
-        """Under a new owner, unless the rows are those of this one."""
-        assert self._files is not None
-        batch = facts["batch"]
-        if owner is None:
-            self._forget(batch)
-            owner = len(self._batch_of)
-            self._batch_of.append(batch)
-        start, end = (to_microseconds(datetime.fromisoformat(at)) for at in facts["window"])
-        form = _Form(facts["id_column"], tuple(facts["scores"]), facts["regression"])
-        if form != self._form:
-            self._form = form
-        is_new = batch not in self._files
-        self._files[batch] = _Collected(
-            owner=owner,
-            edition=facts["edition"],
-            start=start,
-            end=end,
-            form=self._form,
-            digest=facts["digest"],
-        )
-        if self._order and is_new and self._place(self._order[-1]) < self._place(batch):
-            self._order.append(batch)  # it nearly always is the newest one
-        else:
-            self._order = None
-
-    def _forget(self, batch: str) -> None:
-        assert self._files is not None
-        if (file := self._files.pop(batch, None)) is not None:
-            self._order = None
-            self._batch_of[file.owner] = None
-            self._batch_of.append(None)
-            self._broken = len(self._batch_of)
-
     def _indexed(self) -> IdIndex:
         if self._index is None:
             index = IdIndex(self._folder / "ids")
-            for batch, file in self._known().items():
-                index.add(file.owner, hash_ids(self.ids(batch)))
+            catalogue = self._known()
+            for batch in catalogue.ordered():
+                index.add(catalogue.number(batch), hash_ids(self.ids(batch)))
             self._index = index
         return self._index
 
@@ -257,6 +193,13 @@ def stored_rows(folder: Path, batch: str, start: datetime) -> pa.Table | None:
     """The rows of a recorded batch whose window starts then, with no look at other files; None when they are gone."""
     path = _path(folder, batch, start)
     return _read(path) if path.exists() else None
+
+
+def _file_of(facts: Mapping[str, Any]) -> CollectedFile:
+    start, end = (to_microseconds(datetime.fromisoformat(at)) for at in facts["window"])
+    form = Form(facts["id_column"], tuple(facts["scores"]), facts["regression"])
+    batch, edition, digest = facts["batch"], facts["edition"], facts["digest"]
+    return CollectedFile(batch=batch, edition=edition, start=start, end=end, form=form, digest=digest)
 
 
 def _path(folder: Path, batch: str, start: datetime) -> Path:
