@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from monitor.adapters.packed_names import PackedNames
+from monitor.domain.packed_names import PackedNames
 
 _GONE = 0  # in place of an edition
 _DIGEST_BYTES = 16

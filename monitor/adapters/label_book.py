@@ -23,7 +23,6 @@ from monitor.adapters.label_files import (
     LabelCodes,
     LabelFiles,
     Staged,
-    Tally,
     from_microseconds,
     from_table,
     staged_from,
@@ -31,9 +30,11 @@ from monitor.adapters.label_files import (
     to_table,
 )
 from monitor.adapters.label_merge import LABEL, Labels, is_settled, merge_labels
+from monitor.adapters.label_tallies import Tallies, Tally
 from monitor.adapters.pending_labels import PendingLabels
 from monitor.adapters.row_ids import hash_ids
 from monitor.app.ports import CollectedData, LabelCounts
+from monitor.domain.packed_names import PackedNames
 
 
 class ParquetLabelBook:
@@ -52,11 +53,9 @@ class ParquetLabelBook:
 
     def _reset(self) -> None:
         self._codes = LabelCodes()
-        self._deliveries: list[str] = []
-        self._numbers: dict[str, int] = {}  # of the deliveries
+        self._deliveries = PackedNames()
         self._pending = PendingLabels()
-        self._tallies: dict[str, Tally] = {}
-        self._total = 0, 0  # labelled rows, and batches that have any
+        self._tallies = Tallies()
         self._touched: set[str] = set()  # batches of which another revision may be recorded
 
     def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:
@@ -121,7 +120,7 @@ class ParquetLabelBook:
     def total(self) -> tuple[int, int]:
         with self._lock:
             self._refresh()
-            return self._total
+            return self._tallies.labelled_rows, self._tallies.labelled_batches
 
     @property
     def pending(self) -> int:
@@ -133,7 +132,7 @@ class ParquetLabelBook:
         with self._lock:
             self._refresh()
             self._collected.digest(batch)  # LookupError when it is not collected
-            return self._tallies.get(batch, Tally())
+            return self._tallies.of(batch)
 
     def _moment(self, batch: str) -> tuple[datetime, datetime, str]:
         """In the order of batches."""
@@ -143,11 +142,11 @@ class ParquetLabelBook:
     def _apply(self, batch: str, new: Labels, counts: LabelCounts) -> LabelCounts:
         """Merge labels into the batch's file and add to the counts."""
         ids = self._collected.ids(batch)
-        merged = merge_labels(self._joined(batch, ids), new, self._deliveries)
+        merged = merge_labels(self._joined(batch, ids), new, self._deliveries.__getitem__)
         tally = Tally(
             rows=len(ids),
             labelled=len(merged.labels),
-            revision=self._tallies.get(batch, Tally()).revision + merged.joined + merged.corrected,
+            revision=self._tallies.of(batch).revision + merged.joined + merged.corrected,
             digest=self._collected.digest(batch),
         )
         self._write(batch, merged.labels, ids, tally)
@@ -158,11 +157,8 @@ class ParquetLabelBook:
         )
 
     def _write(self, batch: str, labels: Labels, ids: pa.Array, tally: Tally) -> None:
-        self._files.write_joined(batch, to_table(labels, ids, self._codes, self._deliveries), tally)
-        before = self._tallies.get(batch, Tally()).labelled
-        rows, batches = self._total
-        self._total = rows + tally.labelled - before, batches + (tally.labelled > 0) - (before > 0)
-        self._tallies[batch] = tally
+        self._files.write_joined(batch, to_table(labels, ids, self._codes, self._deliveries.__getitem__), tally)
+        self._tallies.put(batch, tally)
         self._touched.add(batch)
 
     def _joined(self, batch: str, ids: pa.Array) -> Labels:
@@ -171,15 +167,11 @@ class ParquetLabelBook:
             return np.empty(0, LABEL)
         table = self._files.read_joined(batch)
         self._codes.accept(table["label"].type, file=str(self._files.joined_path(batch)))
-        for name in table["delivery"].unique().to_pylist():
-            self._number(name)
-        return from_table(table, ids, self._codes, self._numbers)
+        return from_table(table, ids, self._codes, self._number)
 
     def _number(self, delivery: str) -> int:
-        if delivery not in self._numbers:
-            self._numbers[delivery] = len(self._deliveries)
-            self._deliveries.append(delivery)
-        return self._numbers[delivery]
+        number = self._deliveries.find(delivery)
+        return self._deliveries.append(delivery) if number is None else number
 
     def _refresh(self) -> None:
         """Take note of batches that were collected, written anew or discarded since the last call."""
@@ -208,11 +200,9 @@ class ParquetLabelBook:
         """Read all files; labels joined to a batch that is gone are pending again."""
         self._reset()
         batches = {batch: self._collected.digest(batch) for batch in self._collected.batches()}
-        tallies = self._files.tallies()
-        self._tallies = {batch: tally for batch, tally in tallies.items() if batch in batches}
-        labelled = [tally.labelled for tally in self._tallies.values() if tally.labelled]
-        self._total = sum(labelled), len(labelled)
-        for batch, tally in list(self._tallies.items()):
+        tallies = {batch: tally for batch, tally in self._files.tallies().items() if batch in batches}
+        self._tallies = Tallies(tallies)
+        for batch, tally in tallies.items():
             if tally.digest != batches[batch]:
                 self._realign(batch, tally)
         self._touched = set(batches)
@@ -256,7 +246,7 @@ class ParquetLabelBook:
         end = to_microseconds(self._collected.window(batch).end) + self._delay
         labels["due"] = _due(labels, end)
         if check:
-            labels = labels[~is_settled(labels, self._joined(batch, own_ids), self._deliveries)]
+            labels = labels[~is_settled(labels, self._joined(batch, own_ids), self._deliveries.__getitem__)]
         self._pending.place(batch, labels)
 
     def _locate(self, batch: str) -> None:
@@ -280,12 +270,12 @@ class ParquetLabelBook:
 class _LabelledRows(Mapping[str, int]):
     """Counted when they are asked for: nothing is held per batch."""
 
-    def __init__(self, collected: CollectedData, tallies: Mapping[str, Tally]) -> None:
+    def __init__(self, collected: CollectedData, tallies: Tallies) -> None:
         self._collected, self._tallies = collected, tallies
 
     def __getitem__(self, batch: str) -> int:
-        if (tally := self._tallies.get(batch)) is not None:
-            return tally.labelled
+        if batch in self._tallies:
+            return self._tallies.of(batch).labelled
         try:
             self._collected.digest(batch)
         except LookupError:

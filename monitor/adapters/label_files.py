@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.adapters.label_merge import LABEL, Labels
+from monitor.adapters.label_tallies import Tally
 from monitor.adapters.parquet_files import parquet_files, read_facts, read_parquet, read_with_facts, write_parquet
 from monitor.adapters.row_ids import as_ids
 from monitor.adapters.safe_names import safe_name
@@ -112,16 +113,6 @@ def staged_from(delivery: str, labels: pa.Table, arrival: datetime) -> Staged:
     return Staged(delivery=delivery, arrival=aware(arrival).astimezone(UTC), table=table)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What is remembered of a joined file. `digest` is that of the batch's row ids when it was written."""
-
-    rows: int = 0
-    labelled: int = 0
-    revision: int = 0
-    digest: str = ""
-
-
 class LabelFiles:
     """Reads and writes both kinds of files. Raises StoreError naming the file."""
 
@@ -175,20 +166,22 @@ class LabelFiles:
         return read_parquet(self.joined_path(batch))
 
 
-def to_table(labels: Labels, ids: pa.Array, codes: LabelCodes, deliveries: list[str]) -> pa.Table:
+def to_table(labels: Labels, ids: pa.Array, codes: LabelCodes, delivery: Callable[[int], str]) -> pa.Table:
     """Joined labels as they are stored; `ids` are those of the whole batch."""
+    numbers, place = np.unique(labels["delivery"], return_inverse=True)
+    names = pa.array([delivery(number) for number in numbers.tolist()], pa.string())
     return pa.table(
         {
             "id": ids.take(pa.array(labels["row"])),
             "label": codes.decode(labels["value"]),
             "available_at": pa.array(labels["due"]).cast(_TIME),
             "arrival": pa.array(labels["arrival"]).cast(_TIME),
-            "delivery": pa.array([deliveries[number] for number in labels["delivery"]], pa.string()),
+            "delivery": names.take(pa.array(place)),
         }
     )
 
 
-def from_table(table: pa.Table, ids: pa.Array, codes: LabelCodes, numbers: Mapping[str, int]) -> Labels:
+def from_table(table: pa.Table, ids: pa.Array, codes: LabelCodes, number: Callable[[str], int]) -> Labels:
     """The inverse of `to_table`; labels of rows that the batch no longer has are left out."""
     rows = pc.index_in(as_ids(table["id"]), value_set=ids)
     present = rows.is_valid()
@@ -198,6 +191,8 @@ def from_table(table: pa.Table, ids: pa.Array, codes: LabelCodes, numbers: Mappi
     labels["value"] = codes.encode(table["label"].combine_chunks())
     labels["due"] = table["available_at"].cast(pa.int64()).to_numpy()
     labels["arrival"] = table["arrival"].cast(pa.int64()).to_numpy()
-    labels["delivery"] = [numbers[name] for name in table["delivery"].to_pylist()]
+    named = table["delivery"].combine_chunks().dictionary_encode()
+    numbers = np.array([number(name) for name in named.dictionary.to_pylist()], np.int32)
+    labels["delivery"] = numbers[named.indices.to_numpy()]
     labels["position"] = -1  # before any of the same delivery that is still to come
     return labels

@@ -6,7 +6,7 @@ name and their place in it; the last one counts. So the result does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +35,15 @@ class Merged:
     corrected: int
 
 
-def merge_labels(old: Labels, new: Labels, deliveries: Sequence[str]) -> Merged:
-    """Merge new labels into those that count (`old`, at most one per row).
+def merge_labels(old: Labels, new: Labels, delivery: Callable[[int], str]) -> Merged:
+    """Merge new labels into those that count (`old`, at most one per row); `delivery` names one by its number.
 
     A new label is a duplicate when it equals the one ranked before it (or after it, when it comes first), corrected
     when it differs from that, and joined when its row had none.
     """
     every = np.concatenate([old, new])
     is_new = np.arange(len(every)) >= len(old)
-    order = _ranked(every, deliveries)
+    order = _ranked(every, delivery)
     every, is_new = every[order], is_new[order]
     first = np.ones(len(every), bool)
     first[1:] = every["row"][1:] != every["row"][:-1]
@@ -62,14 +62,14 @@ def merge_labels(old: Labels, new: Labels, deliveries: Sequence[str]) -> Merged:
     )
 
 
-def is_settled(new: Labels, old: Labels, deliveries: Sequence[str]) -> npt.NDArray[np.bool_]:
+def is_settled(new: Labels, old: Labels, delivery: Callable[[int], str]) -> npt.NDArray[np.bool_]:
     """True for the new labels that cannot count any more: their row's present label is the same one or ranks higher."""
     if not len(old) or not len(new):
         return np.zeros(len(new), bool)
     by_row = old[np.argsort(old["row"])]
     found = np.clip(np.searchsorted(by_row["row"], new["row"]), 0, len(by_row) - 1)
     present = by_row[found]
-    place = _places(np.concatenate([new["delivery"], present["delivery"]]), deliveries)
+    place = _places(np.concatenate([new["delivery"], present["delivery"]]), delivery)
     theirs = (new["due"], new["arrival"], place[: len(new)])
     ours = (present["due"], present["arrival"], place[len(new) :])
     settled: npt.NDArray[np.bool_] = np.ones(len(new), bool)
@@ -79,16 +79,16 @@ def is_settled(new: Labels, old: Labels, deliveries: Sequence[str]) -> npt.NDArr
     return settled
 
 
-def _ranked(labels: Labels, deliveries: Sequence[str]) -> npt.NDArray[np.intp]:
+def _ranked(labels: Labels, delivery: Callable[[int], str]) -> npt.NDArray[np.intp]:
     """Order by row, and within a row from the label that counts least to the one that counts."""
-    place = _places(labels["delivery"], deliveries)
+    place = _places(labels["delivery"], delivery)
     return np.lexsort((labels["position"], place, labels["arrival"], labels["due"], labels["row"]))
 
 
-def _places(delivery: npt.NDArray[np.int32], names: Sequence[str]) -> npt.NDArray[np.intp]:
+def _places(delivery: npt.NDArray[np.int32], name: Callable[[int], str]) -> npt.NDArray[np.intp]:
     """Rank of each delivery by name, among those present."""
     present, inverse = np.unique(delivery, return_inverse=True)
-    by_name = sorted(range(len(present)), key=lambda i: names[int(present[i])])
+    by_name = sorted(range(len(present)), key=lambda i: name(int(present[i])))
     rank = np.empty(len(present), np.intp)
     rank[by_name] = np.arange(len(present))
     return rank[inverse]

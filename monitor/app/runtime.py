@@ -38,6 +38,7 @@ from monitor.config.deployment import Deployment
 from monitor.config.settings import Settings
 from monitor.domain.batch import DeliveryKind, LedgerEntry
 from monitor.domain.model_reference import ModelReference
+from monitor.domain.packed_names import PackedCounts
 from monitor.domain.performance_estimate import Estimator, estimator_of
 from monitor.domain.schema import Schema
 from monitor.domain.version import Alias
@@ -101,7 +102,9 @@ class Runtime:
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
     ledger: dict[DeliveryKind, KnownDeliveries] = field(default_factory=dict)
-    revisions: dict[str, int] = field(default_factory=dict)  # batch → label revision its record was written for, not 0
+    revisions: PackedCounts = field(
+        default_factory=PackedCounts
+    )  # batch → label revision its record was written for, not 0
     expired: datetime | None = None  # when old files were last looked for
     _generation: bytes = b""
     _champion: Champion | None = None
@@ -205,7 +208,7 @@ class Runtime:
             if batch not in recorded:
                 self.collected.discard(batch)  # written, but the process died before it was recorded
         revisions = {record["batch"]: record.get("labels_revision", 0) for record in records}
-        self.revisions = {batch: revision for batch, revision in revisions.items() if revision}
+        self.revisions = PackedCounts({batch: revision for batch, revision in revisions.items() if revision})
         scored = [record for record in records if record["model_version"] is not None]
         self.latest = max((datetime.fromisoformat(record["window_end"]) for record in scored), default=None)
         self._generation = secrets.token_bytes(16)

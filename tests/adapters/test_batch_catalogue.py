@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.adapters.batch_catalogue import BatchCatalogue, CollectedFile, Form
-from monitor.adapters.packed_names import PackedNames
 
 FORMS = (Form("id", ("score:a", "score:b"), False), Form("id", ("score:value",), True))
 NAMES = st.sampled_from(["a", "b/1", "day=3", "ä", "\udce4", ""])
@@ -96,20 +94,3 @@ def test_it_is_made_anew_when_most_of_it_is_gone():
     assert not smaller.is_mostly_gone
     assert list(smaller.ordered()) == list(catalogue.ordered())
     assert smaller.since(catalogue.mark) is None
-
-
-def test_a_name_takes_little():
-    names = PackedNames()
-    for number in range(20_000):
-        names.append(f"batch_{number:06d}")
-    held = sum(sys.getsizeof(getattr(names, part)) for part in ("_text", "_ends", "_hashes", "_numbers"))
-    assert held / 20_000 < 12 + 20 + 6
-    assert [names.find(f"batch_{number:06d}") for number in (0, 777, 19_999)] == [0, 777, 19_999]
-
-
-def test_a_name_is_found_under_its_latest_number():
-    names = PackedNames()
-    assert [names.append(name) for name in ("a", "b", "a")] == [0, 1, 2]
-    assert (names.find("a"), names[0], names[2]) == (2, "a", "a")
-    names.forget(2)
-    assert (names.find("a"), names[2], len(names)) == (None, "a", 3)

@@ -199,9 +199,9 @@ def as_labels(tuples: Sequence[tuple[int, ...]]) -> np.ndarray:
 def test_merging_in_parts_ends_as_merging_at_once(labels, data):
     order = data.draw(st.permutations(labels))
     cut = data.draw(st.integers(0, len(order)))
-    part = merge_labels(as_labels([]), as_labels(order[:cut]), NAMES)
-    in_parts = merge_labels(part.labels, as_labels(order[cut:]), NAMES)
-    at_once = merge_labels(as_labels([]), as_labels(labels), NAMES)
+    part = merge_labels(as_labels([]), as_labels(order[:cut]), NAMES.__getitem__)
+    in_parts = merge_labels(part.labels, as_labels(order[cut:]), NAMES.__getitem__)
+    at_once = merge_labels(as_labels([]), as_labels(labels), NAMES.__getitem__)
     assert np.array_equal(in_parts.labels, at_once.labels)
     best = {}
     for label in sorted(labels, key=lambda x: (x[2], x[3], NAMES[x[4]])):
@@ -210,5 +210,5 @@ def test_merging_in_parts_ends_as_merging_at_once(labels, data):
     for merged, new in ((part, cut), (in_parts, len(order) - cut), (at_once, len(labels))):
         assert merged.joined + merged.duplicate + merged.corrected == new
     assert part.joined + in_parts.joined == at_once.joined == len(best)
-    assert is_settled(as_labels(labels), at_once.labels, NAMES).all()
-    assert not is_settled(as_labels(labels), as_labels([]), NAMES).any()
+    assert is_settled(as_labels(labels), at_once.labels, NAMES.__getitem__).all()
+    assert not is_settled(as_labels(labels), as_labels([]), NAMES.__getitem__).any()
