@@ -56,6 +56,9 @@ class BatchCatalogue:
     def __len__(self) -> int:
         return len(self._order)
 
+    def __contains__(self, batch: str) -> bool:
+        return self._names.find(batch) is not None
+
     @property
     def mark(self) -> int:
         """Larger after every change."""
@@ -86,7 +89,7 @@ class BatchCatalogue:
 
     def add(self, file: CollectedFile) -> int:
         """A batch that is there already is gone under its former number."""
-        if self._names.find(file.batch) is not None:
+        if file.batch in self:
             self.remove(file.batch)
         number = self._names.append(file.batch)
         self._starts.append(file.start)

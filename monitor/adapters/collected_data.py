@@ -110,6 +110,10 @@ class ParquetCollectedData:
         with self._lock:
             return self._known().ordered()
 
+    def __contains__(self, batch: object) -> bool:
+        with self._lock:
+            return isinstance(batch, str) and batch in self._known()
+
     def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
         with self._lock:
             catalogue = self._known()

@@ -131,7 +131,8 @@ class ParquetLabelBook:
     def _tally(self, batch: str) -> Tally:
         with self._lock:
             self._refresh()
-            self._collected.digest(batch)  # LookupError when it is not collected
+            if batch not in self._collected:
+                raise LookupError(f"batch {batch!r} is not collected")
             return self._tallies.of(batch)
 
     def _moment(self, batch: str) -> tuple[datetime, datetime, str]:
@@ -163,7 +164,7 @@ class ParquetLabelBook:
 
     def _joined(self, batch: str, ids: pa.Array) -> Labels:
         """What counts for the batch up to now."""
-        if batch not in self._tallies:
+        if not self._tallies.labelled(batch):
             return np.empty(0, LABEL)
         table = self._files.read_joined(batch)
         self._codes.accept(table["label"].type, file=str(self._files.joined_path(batch)))
@@ -274,13 +275,9 @@ class _LabelledRows(Mapping[str, int]):
         self._collected, self._tallies = collected, tallies
 
     def __getitem__(self, batch: str) -> int:
-        if batch in self._tallies:
-            return self._tallies.of(batch).labelled
-        try:
-            self._collected.digest(batch)
-        except LookupError:
-            raise KeyError(batch) from None
-        return 0
+        if batch not in self._collected:
+            raise KeyError(batch)
+        return self._tallies.labelled(batch)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._collected.batches())

@@ -33,9 +33,6 @@ class Tallies:
         for batch, tally in (tallies or {}).items():
             self.put(batch, tally)
 
-    def __contains__(self, batch: str) -> bool:
-        return self._names.find(batch) is not None
-
     def put(self, batch: str, tally: Tally) -> None:
         """In the place of its former one."""
         if (number := self._names.find(batch)) is None:
@@ -50,6 +47,10 @@ class Tallies:
         self._revisions[number] = tally.revision
         at = number * _DIGEST_BYTES
         self._digests[at : at + _DIGEST_BYTES] = bytes.fromhex(tally.digest)
+
+    def labelled(self, batch: str) -> int:
+        number = self._names.find(batch)
+        return 0 if number is None else self._labelled[number]
 
     def of(self, batch: str) -> Tally:
         """All of it 0 for a batch that no label was joined to."""

@@ -84,8 +84,7 @@ def _since_change(restating: Restating, record: Mapping[str, Any]) -> list[str]:
     recent = [*restating.rt.store.records(restating.rt.name, last=_MOST_BATCHES - 1), record]
     mine = [restating.records.get(r["batch"], r) for r in recent if r["model_version"] == restating.champion.version]
     first = min(_raised_at(mine, channel.value) for channel in restating.memory.drifting)
-    kept = set(restating.rt.collected.batches())
-    return [r["batch"] for r in mine[first:] if r["batch"] in kept]
+    return [r["batch"] for r in mine[first:] if r["batch"] in restating.rt.collected]
 
 
 def _raised_at(records: Sequence[Mapping[str, Any]], channel: str) -> int:

@@ -218,8 +218,10 @@ class CollectedData(Protocol):
         ...
 
     def batches(self) -> Sequence[str]:
-        """In order of window end."""
+        """In order of window end, as they are now."""
         ...
+
+    def __contains__(self, batch: object) -> bool: ...
 
     def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
         """A mark, and the batches that were collected since an earlier mark, in that order; 0 marks the beginning.

@@ -30,7 +30,7 @@ def report_batch(rt: Runtime, batch: str) -> Report:
     if record is None or record["model_version"] is None:
         raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
     version = record["model_version"]
-    if batch not in rt.collected.batches():
+    if batch not in rt.collected:
         raise ConfigError(f"{rt.name}: the rows of {batch!r} are kept no longer (`retain.rows`)")
     private = rt.schema.private
     columns = [name for name, kind in rt.schema.features.items() if not kind.is_array and name not in private]

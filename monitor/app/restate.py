@@ -106,7 +106,7 @@ class Restating:
         """Returns the other batches whose labels were released by what this one shows."""
         rt = self.rt
         record = self.records.get(batch) or rt.store.record(rt.name, batch)
-        if record is None or batch not in rt.book.labelled_rows():  # its rows are kept no longer
+        if record is None or batch not in rt.collected:  # its rows are kept no longer
             return ()
         version = record["model_version"]
         own = version == self.champion.version

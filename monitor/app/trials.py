@@ -54,9 +54,9 @@ def compare_matured(rt: Runtime, trial: Trial | None, champion: Champion) -> Tri
     """Add a pair for every batch whose labels have come since, in the order of the batches."""
     if trial is None or rt.config.labels is None:
         return trial
-    known, kept = {pair.batch for pair in trial.pairs}, set(rt.collected.batches())
+    known = {pair.batch for pair in trial.pairs}
     for batch in trial.scored:
-        if batch in kept and batch not in known and rt.book.coverage(batch) >= rt.config.labels.matured_at:
+        if batch in rt.collected and batch not in known and rt.book.coverage(batch) >= rt.config.labels.matured_at:
             trial = trial.with_pair(_pair(rt, batch, champion.bundle.manifest.classes))
     return trial
 

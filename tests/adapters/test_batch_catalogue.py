@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from monitor.adapters.batch_catalogue import BatchCatalogue, CollectedFile, Form
 
 FORMS = (Form("id", ("score:a", "score:b"), False), Form("id", ("score:value",), True))
-NAMES = st.sampled_from(["a", "b/1", "day=3", "ä", "\udce4", ""])
+KNOWN = ["a", "b/1", "day=3", "ä", "\udce4", ""]
 FILES = st.builds(
     CollectedFile,
-    batch=NAMES,
+    batch=st.sampled_from(KNOWN),
     edition=st.integers(1, 3),
     start=st.integers(-3, 3),
     end=st.integers(4, 6),
@@ -50,12 +50,13 @@ def test_it_holds_what_a_dict_would(steps):
         assert list(given_out) == before
         assert list(catalogue.ordered()) == sorted(there, key=lambda b: (there[b].end, there[b].start, b))
         assert {name: catalogue.find(name) for name in there} == there
+        assert {name for name in KNOWN if name in catalogue} == set(there)
         assert {number: catalogue.batch(number) for number in numbers} == numbers
         fresh = catalogue.since(seen)
         known = set(there) if fresh is None else known | set(fresh)
         seen = catalogue.mark
         assert known == set(there)
-    for name in {"a", "b/1", "day=3", "ä", "\udce4", ""} - set(there):
+    for name in set(KNOWN) - set(there):
         assert catalogue.find(name) is None
         with pytest.raises(LookupError, match="is not collected"):
             catalogue.remove(name)

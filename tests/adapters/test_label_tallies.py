@@ -23,8 +23,8 @@ def test_they_hold_what_a_dict_would(first, later):
         tallies.put(batch, tally)
         plain[batch] = tally
     assert {batch: tallies.of(batch) for batch in plain} == plain
-    assert all(batch in tallies for batch in plain)
-    assert "none" not in tallies
+    assert {batch: tallies.labelled(batch) for batch in plain} == {batch: t.labelled for batch, t in plain.items()}
+    assert tallies.labelled("none") == 0
     assert tallies.of("none") == Tally()
     assert tallies.labelled_rows == sum(tally.labelled for tally in plain.values())
     assert tallies.labelled_batches == sum(tally.labelled > 0 for tally in plain.values())

@@ -271,6 +271,9 @@ class FakeCollectedData:
         if self._batches.pop(batch, None) is not None:
             self._collected.append(None)
 
+    def __contains__(self, batch: object) -> bool:
+        return batch in self._batches
+
     def changes(self, since: int) -> tuple[int, Sequence[str] | None]:
         later = self._collected[since:]
         return len(self._collected), None if None in later else [batch for batch in later if batch is not None]
