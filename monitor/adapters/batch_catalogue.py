@@ -1,18 +1,36 @@
-"""Which batches are collected, and what is known of their files: in columns, for there are ever more of them."""
+"""Which batches are collected, and what is known of their files: on disk, for there are ever more of them."""
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
+import json
+import sqlite3
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import overload
+from pathlib import Path
+from typing import Any
 
-from monitor.domain.packed_names import PackedNames
+from monitor.errors import StoreError
 
-_GONE = 0  # in place of an edition
-_DIGEST_BYTES = 16
-_FEW = 1000  # gone ones, for which nothing is made anew
+_RECENT = 256  # batches that are kept in memory: a pass asks for the newest ones again and again
+_CACHE_KIB = 64
+_PRAGMAS = (
+    "journal_mode = MEMORY",  # a crash leaves nothing that is needed: the next process makes its own
+    "synchronous = OFF",
+    "locking_mode = EXCLUSIVE",
+    f"cache_size = -{_CACHE_KIB}",
+)
+_TABLE = """
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY, batch TEXT NOT NULL UNIQUE, edition INTEGER NOT NULL,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, form TEXT NOT NULL, digest TEXT NOT NULL
+)
+"""
+_ORDER = 'CREATE INDEX in_order ON files ("end", start, batch)'
+_COLUMNS = 'batch, edition, start, "end", form, digest, number'
+_SORTED = '"end" {0}, start {0}, batch {0}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +44,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedFile:
-    """`start` and `end` are those of the window, in µs since 1970; `digest` is hexadecimal, of 16 bytes."""
+    """`start` and `end` are those of the window, in µs since 1970; `digest` is that of the row ids."""
 
     batch: str
     edition: int  # of the batch, from 1
@@ -37,138 +55,124 @@ class CollectedFile:
 
 
 class BatchCatalogue:
-    """Batches are numbered from 0 as they come; one that comes with other rows, or another window, gets a new number.
+    """A scratch database at `path`, which is this process' own; what another one left there is removed.
 
-    A batch takes 62 bytes and its name. Safe from any thread that holds the owner's lock; the order that it gives
-    out is safe without.
+    Batches are numbered as they come; one that comes with other rows, or another window, gets a new number. Safe from
+    any thread that holds the owner's lock. Raises StoreError when the disk is full.
     """
 
-    def __init__(self, *, mark: int = 1) -> None:
-        """`mark`: of another catalogue that this one takes the place of."""
-        self._names = PackedNames()
-        self._starts, self._ends = array("q"), array("q")
-        self._editions = array("I")
-        self._form_of, self._forms = array("H"), list[Form]()
-        self._digests = bytearray()
-        self._order = array("I")  # numbers of those that are there; only ever appended to, or replaced
-        self._before = self._broken = mark
-
-    def __len__(self) -> int:
-        return len(self._order)
+    def __init__(self, path: Path, *, first: int = 1) -> None:
+        """`first`: the mark of one that this one takes the place of, and the number of the next batch."""
+        self._path = path
+        self._recent = OrderedDict[str, tuple[int, CollectedFile]]()
+        self._next = self._broken = first
+        with self._translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._database.close)
+            for pragma in _PRAGMAS:
+                self._database.execute(f"PRAGMA {pragma}")
+            self._database.execute(_TABLE)
+            self._database.execute(_ORDER)
 
     def __contains__(self, batch: str) -> bool:
-        return self._names.find(batch) is not None
+        return self._find(batch) is not None
 
     @property
     def mark(self) -> int:
         """Larger after every change."""
-        return self._before + len(self._names)
+        return self._next
 
     def since(self, mark: int) -> list[str] | None:
         """Batches that were added since; None when one is gone since, too."""
         if mark < self._broken:
             return None
-        return [self._names[k] for k in range(mark - self._before, len(self._names)) if self._editions[k] != _GONE]
-
-    def number(self, batch: str) -> int:
-        """Raises LookupError when it is not there."""
-        if (number := self._names.find(batch)) is None:
-            raise LookupError(f"batch {batch!r} is not collected")
-        return number
-
-    def batch(self, number: int) -> str | None:
-        """None when it is gone."""
-        return self._names[number] if self._editions[number] != _GONE else None
+        if mark == self._next:
+            return []
+        return [batch for (batch,) in self._ask("SELECT batch FROM files WHERE number >= ? ORDER BY number", mark)]
 
     def find(self, batch: str) -> CollectedFile | None:
-        return self._file(number) if (number := self._names.find(batch)) is not None else None
+        return found[1] if (found := self._find(batch)) is not None else None
 
     def file(self, batch: str) -> CollectedFile:
         """Raises LookupError when it is not there."""
-        return self._file(self.number(batch))
+        return self._known(batch)[1]
+
+    def number(self, batch: str) -> int:
+        """Raises LookupError when it is not there."""
+        return self._known(batch)[0]
+
+    def batch(self, number: int) -> str | None:
+        """None when it is gone."""
+        found = self._ask("SELECT batch FROM files WHERE number = ?", number)
+        return str(found[0][0]) if found else None
+
+    def batches(self, last: int | None = None) -> list[str]:
+        """In order of window end, start and name; of the `last` ones alone."""
+        if last is None:
+            return [batch for (batch,) in self._ask(f"SELECT batch FROM files ORDER BY {_SORTED.format('ASC')}")]
+        newest = self._ask(f"SELECT batch FROM files ORDER BY {_SORTED.format('DESC')} LIMIT ?", last)
+        return [batch for (batch,) in reversed(newest)]
 
     def add(self, file: CollectedFile) -> int:
         """A batch that is there already is gone under its former number."""
         if file.batch in self:
             self.remove(file.batch)
-        number = self._names.append(file.batch)
-        self._starts.append(file.start)
-        self._ends.append(file.end)
-        self._editions.append(file.edition)
-        self._form_of.append(self._form_number(file.form))
-        self._digests += bytes.fromhex(file.digest)
-        place = bisect_left(self._order, self._place(number), key=self._place)
-        if place == len(self._order):
-            self._order.append(number)  # it nearly always is the newest one
-        else:
-            self._order = self._order[:place] + array("I", [number]) + self._order[place:]
+        number = self._next
+        self._put(number, file)
+        self._next += 1
         return number
 
     def rewrite(self, file: CollectedFile) -> None:
         """A batch that is there comes with the same rows and window, in another file. Raises LookupError."""
-        number = self.number(file.batch)
-        self._editions[number] = file.edition
-        self._form_of[number] = self._form_number(file.form)
+        self._put(self.number(file.batch), file)
 
     def remove(self, batch: str) -> None:
         """Raises LookupError."""
-        number = self.number(batch)
-        place = bisect_left(self._order, self._place(number), key=self._place)
-        self._order = self._order[:place] + self._order[place + 1 :]
-        self._editions[number] = _GONE
-        self._names.forget(number)
-        self._before += 1
-        self._broken = self.mark
+        self._ask("DELETE FROM files WHERE number = ?", self.number(batch))
+        self._recent.pop(batch, None)
+        self._next += 1
+        self._broken = self._next
 
-    @property
-    def is_mostly_gone(self) -> bool:
-        return len(self._names) > 2 * len(self) + _FEW
+    def _known(self, batch: str) -> tuple[int, CollectedFile]:
+        if (found := self._find(batch)) is None:
+            raise LookupError(f"batch {batch!r} is not collected")
+        return found
 
-    def compacted(self) -> BatchCatalogue:
-        """Another one without those that are gone, and with other numbers."""
-        other = BatchCatalogue(mark=self.mark + 1)
-        for number in self._order:
-            other.add(self._file(number))
-        return other
+    def _find(self, batch: str) -> tuple[int, CollectedFile] | None:
+        if (found := self._recent.get(batch)) is None:
+            rows = self._ask(f"SELECT {_COLUMNS} FROM files WHERE batch = ?", batch)
+            if rows:
+                found = self._remember(*_from_row(rows[0]))
+        return found
 
-    def ordered(self) -> Sequence[str]:
-        """In order of window end, start and name: as it is now, whatever comes."""
-        return _Ordered(self._names, self._order, len(self._order))
+    def _put(self, number: int, file: CollectedFile) -> None:
+        form = json.dumps([file.form.id_column, file.form.scores, file.form.regression])
+        row = (file.batch, file.edition, file.start, file.end, form, file.digest, number)
+        self._ask(f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        self._remember(number, file)
 
-    def _file(self, number: int) -> CollectedFile:
-        at = number * _DIGEST_BYTES
-        return CollectedFile(
-            batch=self._names[number],
-            edition=self._editions[number],
-            start=self._starts[number],
-            end=self._ends[number],
-            form=self._forms[self._form_of[number]],
-            digest=self._digests[at : at + _DIGEST_BYTES].hex(),
-        )
+    def _remember(self, number: int, file: CollectedFile) -> tuple[int, CollectedFile]:
+        self._recent[file.batch] = number, file
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return number, file
 
-    def _place(self, number: int) -> tuple[int, int, str]:
-        return self._ends[number], self._starts[number], self._names[number]
+    def _ask(self, statement: str, *values: int | str) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._database.execute(statement, values).fetchall()
 
-    def _form_number(self, form: Form) -> int:
-        if form not in self._forms:
-            self._forms.append(form)
-        return self._forms.index(form)
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"{self._path}: {exc}") from exc
 
 
-class _Ordered(Sequence[str]):
-    """Nothing is made of a name before it is asked for."""
-
-    def __init__(self, names: PackedNames, order: array[int], length: int) -> None:
-        self._names, self._order, self._length = names, order, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self._names[self._order[k]] for k in range(*at.indices(self._length))]
-        return self._names[self._order[range(self._length)[at]]]
+def _from_row(row: tuple[Any, ...]) -> tuple[int, CollectedFile]:
+    batch, edition, start, end, form, digest, number = row
+    id_column, scores, regression = json.loads(form)
+    made = Form(id_column, tuple(scores), regression)
+    return number, CollectedFile(batch=batch, edition=edition, start=start, end=end, form=made, digest=digest)

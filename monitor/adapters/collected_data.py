@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ from monitor.domain.model import Scores
 from monitor.domain.score_columns import PREFIXES, SERVED
 from monitor.errors import StoreError
 
+_SCRATCH = "index"  # folder of what can be made anew from the files
+
 
 class ParquetCollectedData:
     """One process writes; what other processes write is seen by those that are opened afterwards.
@@ -35,6 +38,7 @@ class ParquetCollectedData:
         self._folder = folder
         self._lock = threading.RLock()
         self._catalogue: BatchCatalogue | None = None
+        self._first = 1  # number of the catalogue's first batch: no number ever names two
         self._index: IdIndex | None = None  # its owners are the catalogue's numbers
         self._latest_ids: tuple[int, pa.Array] = (-1, None)  # by number: joining labels asks for the same ones again
 
@@ -91,24 +95,25 @@ class ParquetCollectedData:
                 _remove(former)
             file = _file_of(facts)
             if replaced is not None and file == replace(replaced, edition=file.edition, form=file.form):
-                catalogue.rewrite(file)
+                with self._anew_after_failure():
+                    catalogue.rewrite(file)
                 return
-            number = catalogue.add(file)
-            if self._index is not None:
-                self._index.add(number, hash_ids(ids))
-            self._compact()
+            with self._anew_after_failure():
+                number = catalogue.add(file)
+                if self._index is not None:
+                    self._index.add(number, hash_ids(ids))
 
     def discard(self, batch: str) -> None:
         with self._lock:
             catalogue = self._known()
             if (file := catalogue.find(batch)) is not None:
                 _remove(self._path(batch, file.start))
-                catalogue.remove(batch)
-                self._compact()
+                with self._anew_after_failure():
+                    catalogue.remove(batch)
 
-    def batches(self) -> Sequence[str]:
+    def batches(self, last: int | None = None) -> Sequence[str]:
         with self._lock:
-            return self._known().ordered()
+            return self._known().batches(last)
 
     def __contains__(self, batch: object) -> bool:
         with self._lock:
@@ -158,7 +163,7 @@ class ParquetCollectedData:
     def _known(self) -> BatchCatalogue:
         """From the footers at the first call."""
         if self._catalogue is None:
-            catalogue = BatchCatalogue()
+            catalogue = BatchCatalogue(self._folder / _SCRATCH / "catalogue.db", first=self._first)
             for path in parquet_files(self._folder / "rows", "date=*/*.parquet"):
                 self._take_in(path, catalogue)
             self._catalogue = catalogue  # not before: half a list would pass for all that there is
@@ -174,20 +179,24 @@ class ParquetCollectedData:
             _remove(self._path(file.batch, twin.start))
         catalogue.add(file)
 
-    def _compact(self) -> None:
-        """When most of what was ever collected is gone, what is remembered of it goes as well."""
-        if self._known().is_mostly_gone:
-            self._catalogue = self._known().compacted()
-            self._index, self._latest_ids = None, (-1, None)
+    @contextmanager
+    def _anew_after_failure(self) -> Iterator[None]:
+        """What is remembered may be half done after an error; the files never are, so the next call reads them."""
+        try:
+            yield
+        except StoreError:
+            self._first = self._known().mark + 1
+            self._catalogue = self._index = None
+            raise
 
     def _path(self, batch: str, start: int) -> Path:
         return _path(self._folder, batch, from_microseconds(start))
 
     def _indexed(self) -> IdIndex:
         if self._index is None:
-            index = IdIndex(self._folder / "ids")
+            index = IdIndex(self._folder / _SCRATCH / "ids")
             catalogue = self._known()
-            for batch in catalogue.ordered():
+            for batch in catalogue.batches():
                 index.add(catalogue.number(batch), hash_ids(self.ids(batch)))
             self._index = index
         return self._index

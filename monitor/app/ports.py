@@ -217,8 +217,8 @@ class CollectedData(Protocol):
         """Forget a batch that was written but never recorded (a crash between the two)."""
         ...
 
-    def batches(self) -> Sequence[str]:
-        """In order of window end, as they are now."""
+    def batches(self, last: int | None = None) -> Sequence[str]:
+        """In order of window end; of the `last` ones alone."""
         ...
 
     def __contains__(self, batch: object) -> bool: ...

@@ -21,6 +21,7 @@ from monitor.app.ports import LabelCounts, Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.see_control import see_control
 from monitor.domain.batch import Window
+from monitor.domain.label_arrival import LAGS
 from monitor.domain.label_trust import Doubt, LabelTrust, Standing, WindowSkill, examine
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
@@ -53,7 +54,7 @@ class Restating:
         labelled = rt.book.labelled_rows()
         if current is not None:
             self.records[current["batch"]] = current
-            batches = rt.collected.batches()
+            batches = rt.collected.batches(LAGS)
             self.labels = self.labels.observed(batches, labelled, current["batch"], current["rows"])
         changed = rt.book.unsettled(rt.revisions)
         self.restate([*changed, *self._matured_meanwhile(labelled, skip=changed)])

@@ -25,7 +25,7 @@ def current_rows(rt: Runtime, file: Path) -> Path | None:
     Of seven batches, and of the newest 10,000 rows.
     """
     features = list(rt.schema.features)
-    newest = rt.collected.batches()[-_CURRENT_BATCHES:]
+    newest = rt.collected.batches(_CURRENT_BATCHES)
     parts = [rt.collected.read(batch).select(features) for batch in newest]
     if not sum(part.num_rows for part in parts):
         return None

@@ -101,7 +101,7 @@ class Arrivals:
     following: Mapping[str, Followed] = field(default_factory=dict)
 
     def observe(self, batches: Sequence[str], labelled: Mapping[str, int], rows: int) -> Arrivals:
-        """A batch has come, the last of `batches` (in order of window end), with so many `rows`.
+        """A batch has come, the last of `batches` (the newest `LAGS`, in order of window end), with so many `rows`.
 
         A batch that is not the newest when it comes is not followed: nobody saw it at the lags before.
         """

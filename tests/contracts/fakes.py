@@ -278,8 +278,9 @@ class FakeCollectedData:
         later = self._collected[since:]
         return len(self._collected), None if None in later else [batch for batch in later if batch is not None]
 
-    def batches(self) -> Sequence[str]:
-        return sorted(self._batches, key=lambda b: (self._batches[b].window.end, self._batches[b].window.start, b))
+    def batches(self, last: int | None = None) -> Sequence[str]:
+        batches = sorted(self._batches, key=lambda b: (self._batches[b].window.end, self._batches[b].window.start, b))
+        return batches if last is None else batches[max(0, len(batches) - last) :]
 
     def window(self, batch: str) -> Window:
         return self._batch(batch).window

@@ -79,6 +79,7 @@ def test_batches_come_in_order_of_window_end(collected: CollectedData):
     for batch, day in (("b", 2), ("c", 1), ("a", 1), ("d", 0)):
         collect(collected, batch, batch, day)
     assert list(collected.batches()) == ["d", "a", "c", "b"]
+    assert [list(collected.batches(last)) for last in (0, 2, 9)] == [[], ["c", "b"], ["d", "a", "c", "b"]]
     assert [name in collected for name in ("a", "d", "e", None)] == [True, True, False, False]
 
 
