@@ -14,13 +14,12 @@ from typing import Any
 
 from monitor.errors import StoreError
 
-_RECENT = 256  # batches that are kept in memory: a pass asks for the newest ones again and again
-_CACHE_KIB = 64
+_RECENT = 64  # batches that are kept in memory: a pass asks for the newest ones again and again
 _PRAGMAS = (
+    "page_size = 1024",  # with the next one: 60 KiB in memory for each deployment, a third of what it is without
+    "cache_size = 16",
     "journal_mode = MEMORY",  # a crash leaves nothing that is needed: the next process makes its own
     "synchronous = OFF",
-    "locking_mode = EXCLUSIVE",
-    f"cache_size = -{_CACHE_KIB}",
 )
 _TABLE = """
 CREATE TABLE files (
@@ -69,7 +68,8 @@ class BatchCatalogue:
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            place = f"{path.resolve().as_uri()}?nolock=1"  # nobody else opens it
+            self._database = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._database.close)
             for pragma in _PRAGMAS:
                 self._database.execute(f"PRAGMA {pragma}")
