@@ -134,6 +134,12 @@ class Store(Protocol):
         """Those with an id above `after`, in the order in which they were first seen, which is that of their ids."""
         ...
 
+    def latest_entries(
+        self, deployment: str, kind: DeliveryKind, *, last: int, before: int | None = None
+    ) -> Sequence[LedgerEntry]:
+        """The last so many, of those with an id below `before`; in the same order."""
+        ...
+
     def matching(
         self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
     ) -> Sequence[LedgerEntry]:
@@ -171,8 +177,10 @@ class Store(Protocol):
 
     def record(self, deployment: str, batch: str) -> dict[str, Any] | None: ...
     def measures(self, deployment: str, batch: str) -> list[dict[str, Any]]: ...
-    def events(self, deployment: str, *, event: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
-        """Journal entries `{"at": ISO, "event": …, **body}`, oldest first."""
+    def events(
+        self, deployment: str, *, event: str | None = None, last: int | None = None, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Journal entries `{"number": …, "at": ISO, "event": …, **body}`, oldest first; those below number `before`."""
         ...
 
     def count_records(self, deployment: str) -> int: ...

@@ -75,6 +75,7 @@ class MeasureAnswer(_Open):
 class DeliveryAnswer(BaseModel):
     """One line of the ledger: what was delivered, and what became of it."""
 
+    number: int  # larger than those of all before it
     id: str
     state: str
     reason: str
@@ -99,6 +100,7 @@ class VersionAnswer(_Open):
 class EventAnswer(_Open):
     """One entry of the journal: a decision, an attempt, a promotion, what an operator did."""
 
+    number: int  # larger than those of all before it
     at: datetime
     event: str
 

@@ -31,6 +31,7 @@ _KINDS = {"batches": DeliveryKind.BATCH, "labels": DeliveryKind.LABELS}
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 Last = Annotated[int, Query(ge=1, le=1000, description="How many, the newest ones; oldest first.")]
+Before = Annotated[int | None, Query(ge=1, lt=2**63, description="Only those with a smaller `number`.")]
 Batch = Annotated[str, Path(description="Id of a batch, as the list has it.", pattern=_PRINTABLE, max_length=500)]
 
 
@@ -78,9 +79,16 @@ def show_batch(app: App, name: Name, batch: Batch) -> Answer:
 
 
 @read.get("/deployments/{name}/deliveries", response_model=list[DeliveryAnswer])
-def list_deliveries(app: App, name: Name, kind: Literal["batches", "labels"] = "batches", last: Last = 20) -> Answer:
+def list_deliveries(
+    app: App,
+    name: Name,
+    kind: Literal["batches", "labels"] = "batches",
+    last: Last = 20,
+    before: Before = None,
+) -> Answer:
     """What was delivered, by file or by push, and what became of it."""
-    return Answer([_delivery(entry) for entry in app.store.entries(name, _KINDS[kind])[-last:]])
+    found = app.store.latest_entries(name, _KINDS[kind], last=last, before=before)
+    return Answer([_delivery(entry) for entry in found])
 
 
 @read.get("/deployments/{name}/held-labels", response_model=list[DoubtAnswer])
@@ -110,9 +118,10 @@ def list_events(
     name: Name,
     event: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$", description="Only these.")] = None,
     last: Last = 20,
+    before: Before = None,
 ) -> Answer:
     """Decisions, attempts, promotions, acknowledgements and failures."""
-    return Answer(app.store.events(name, event=event, last=last))
+    return Answer(app.store.events(name, event=event, last=last, before=before))
 
 
 def _record(app: App, name: str, batch: str) -> dict[str, Any]:
@@ -125,6 +134,7 @@ def _record(app: App, name: str, batch: str) -> dict[str, Any]:
 def _delivery(entry: LedgerEntry) -> dict[str, Any]:
     window = entry.window
     return {
+        "number": entry.id,
         "id": entry.name,
         "state": entry.state.value,
         "reason": entry.reason,

@@ -65,9 +65,9 @@ class FakeTransaction:
         self._tables.states[deployment, key] = self.states[deployment, key] = bytes(body)
 
     def add_event(self, deployment: str, at: datetime, event: str, body: Mapping[str, Any]) -> None:
-        if body.keys() & {"at", "event"}:
+        if body.keys() & {"number", "at", "event"}:
             raise ValueError("reserved keys")
-        head = {"at": aware(at).astimezone(UTC).isoformat(), "event": event}
+        head = {"number": len(self._tables.events) + 1, "at": aware(at).astimezone(UTC).isoformat(), "event": event}
         self._tables.events.append((deployment, event, to_json({**head, **body})))
 
     def add_version(self, manifest: Manifest) -> None:
@@ -105,6 +105,12 @@ class FakeStore:
     def entries(self, deployment: str, kind: DeliveryKind, *, after: int = 0) -> Sequence[LedgerEntry]:
         entries = self._tables.ledger.values()
         return [e for e in entries if e.deployment == deployment and e.kind == kind and e.id > after]
+
+    def latest_entries(
+        self, deployment: str, kind: DeliveryKind, *, last: int, before: int | None = None
+    ) -> Sequence[LedgerEntry]:
+        found = [entry for entry in self.entries(deployment, kind) if before is None or entry.id < before]
+        return _newest(found, last)
 
     def matching(
         self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
@@ -183,9 +189,12 @@ class FakeStore:
     def measures(self, deployment: str, batch: str) -> list[dict[str, Any]]:
         return from_json(self._tables.measures.get((deployment, batch), "[]"))
 
-    def events(self, deployment: str, *, event: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
-        wanted = [b for name, kind, b in self._tables.events if name == deployment and event in (None, kind)]
-        return _newest([from_json(body) for body in wanted], last)
+    def events(
+        self, deployment: str, *, event: str | None = None, last: int | None = None, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        wanted = [b for name, kind, b in self._tables.events[: before and before - 1] if name == deployment]
+        found = [body for body in map(from_json, wanted) if event in (None, body["event"])]
+        return _newest(found, last)
 
     def count_records(self, deployment: str) -> int:
         return len(self.records(deployment))

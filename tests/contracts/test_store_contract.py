@@ -131,6 +131,15 @@ def test_an_entry_can_be_given_back(store: Store):
     assert store.claim(entry, owner="b", until=LATER)
 
 
+def test_entries_are_looked_through_from_the_newest_backwards(store: Store):
+    seen = [store.see("shop", BATCH, replace(DELIVERY, locator=f"/in/{n}"), f"hash{n}") for n in range(5)]
+    store.see("bank", BATCH, DELIVERY, "other")
+    assert store.latest_entries("shop", BATCH, last=2) == seen[3:]
+    assert store.latest_entries("shop", BATCH, last=2, before=seen[3].id) == seen[1:3]
+    assert store.latest_entries("shop", BATCH, last=9, before=seen[1].id) == seen[:1]
+    assert store.latest_entries("shop", DeliveryKind.LABELS, last=9) == []
+
+
 def test_what_waits_is_counted_and_copies_are_no_arrivals(store: Store):
     assert (store.count_waiting("shop", BATCH), store.arrivals("shop", BATCH, last=9)) == (0, [])
     entries = [
@@ -219,7 +228,8 @@ def test_a_transaction_takes_effect_whole_or_not_at_all(store: Store):
     assert store.record("shop", "1") == {"rows": 5}
     assert store.measures("shop", "1") == [{"measure": "ks"}]
     assert store.state("shop", "detector") == b"\x00\xff"
-    assert store.events("shop") == [{"at": T0.isoformat(), "event": "decision", "decision": "idle"}]
+    (event,) = store.events("shop")
+    assert event == {"number": event["number"], "at": T0.isoformat(), "event": "decision", "decision": "idle"}
     assert store.alias("shop", Alias.CHAMPION) == 1
 
 
@@ -287,6 +297,10 @@ def test_events_come_oldest_first_by_name_and_by_number(store: Store):
     assert [e["n"] for e in store.events("shop")] == [0, 1, 2, 3]
     assert [e["n"] for e in store.events("shop", event="decision", last=2)] == [2, 3]
     assert store.events("bank") == []
+    numbers = [e["number"] for e in store.events("shop")]
+    assert numbers == sorted(set(numbers))
+    assert [e["n"] for e in store.events("shop", event="decision", last=1, before=numbers[3])] == [2]
+    assert store.events("shop", before=numbers[0]) == []
     with pytest.raises(ValueError, match=r"must not|reserved"), store.transaction() as tx:
         tx.add_event("shop", T0, "decision", {"at": "lost"})
 

@@ -82,7 +82,13 @@ def test_a_pushed_batch_is_judged_like_a_file(api: Api, media: str):
         assert reader.get(f"{BASE}/batches?last=1").json() == [record]
         measured = reader.get(f"{BASE}/measures/{id_}").json()
         assert {m["column"] for m in measured if m["channel"] == "inputs"} == {"a", "b", "colour"}
-        assert reader.get(f"{BASE}/deliveries?last=1").json()[0]["state"] == "done"
+        (newest,) = reader.get(f"{BASE}/deliveries?last=1").json()
+        assert newest["state"] == "done"
+        everything = reader.get(f"{BASE}/deliveries?last=1000").json()
+        assert reader.get(f"{BASE}/deliveries?before={newest['number']}").json() == everything[:-1]
+        assert len(everything) > 1
+        journal = reader.get(f"{BASE}/journal?last=1000").json()
+        assert reader.get(f"{BASE}/journal?last=2&before={journal[2]['number']}").json() == journal[:2]
 
 
 def test_an_id_means_one_content(api: Api):

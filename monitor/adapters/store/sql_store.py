@@ -72,6 +72,12 @@ class SqlStore:
         asked = {"deployment": deployment, "kind": kind.value, "after": after}
         return [_entry(row) for row in self._all(ENTRIES, asked)]
 
+    def latest_entries(
+        self, deployment: str, kind: DeliveryKind, *, last: int, before: int | None = None
+    ) -> Sequence[LedgerEntry]:
+        wanted = select(ledger).where(ledger.c.deployment == deployment, ledger.c.kind == kind.value)
+        return [_entry(row) for row in self._newest(ledger, wanted, last, before)]
+
     def matching(
         self, deployment: str, kind: DeliveryKind, *, locator: str = "", fingerprint: str = "", name: str = ""
     ) -> Sequence[LedgerEntry]:
@@ -163,12 +169,15 @@ class SqlStore:
         )
         return [] if found is None else self._decoded(found)
 
-    def events(self, deployment: str, *, event: str | None = None, last: int | None = None) -> list[dict[str, Any]]:
+    def events(
+        self, deployment: str, *, event: str | None = None, last: int | None = None, before: int | None = None
+    ) -> list[dict[str, Any]]:
         wanted = select(events).where(events.c.deployment == deployment)
         if event is not None:
             wanted = wanted.where(events.c.event == event)
-        rows = self._newest(events, wanted, last)
-        return [{"at": row.at.isoformat(), "event": row.event, **self._decoded(row.body)} for row in rows]
+        rows = self._newest(events, wanted, last, before)
+        heads = ({"number": row.id, "at": row.at.isoformat(), "event": row.event} for row in rows)
+        return [{**head, **self._decoded(row.body)} for head, row in zip(heads, rows, strict=True)]
 
     def count_records(self, deployment: str) -> int:
         return int(self._scalar(select(func.count()).select_from(records).where(records.c.deployment == deployment)))
@@ -212,8 +221,10 @@ class SqlStore:
 
     # connections
 
-    def _newest(self, table: Table, rows: Select[Any], last: int | None) -> list[Row[Any]]:
-        """Oldest first; of the newest `last` rows when that is given."""
+    def _newest(self, table: Table, rows: Select[Any], last: int | None, before: int | None = None) -> list[Row[Any]]:
+        """Oldest first; of the newest `last` rows when that is given, of those with an id below `before`."""
+        if before is not None:
+            rows = rows.where(table.c.id < before)
         newest_first = rows.order_by(table.c.id.desc()).limit(last)
         return list(reversed(self._all(newest_first)))
 

@@ -16,7 +16,7 @@ from monitor.domain.batch import DeliveryState, Window, aware
 from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import BusyError
 
-_RESERVED = {"at", "event"}
+_RESERVED = {"number", "at", "event"}
 
 
 class SqlTransaction:

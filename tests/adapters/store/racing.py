@@ -46,7 +46,7 @@ def write(store: SqlStore) -> None:
             tx.put_record("shop", str(number), {"number": number})
             tx.put_measures("shop", str(number), [{"number": number, "text": "x" * 10_000}])
             tx.put_state("shop", "detector", number.to_bytes(4, "big") * 5_000)
-            tx.add_event("shop", NOW, "decision", {"number": number})
+            tx.add_event("shop", NOW, "decision", {"batch": number})
             tx.put_state("shop", "policy", number.to_bytes(4, "big") * 5_000)
             tx.finish(entry, DeliveryState.DONE)
         say("done", number)

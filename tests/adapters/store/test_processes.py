@@ -56,7 +56,7 @@ def test_a_kill_at_any_moment_leaves_a_transaction_whole_or_absent(tmp_path):
         inside += not lines[-2:-1] or lines[-2].startswith("begin")
         written = [record["number"] for record in store.records("shop")]
         assert written == list(range(len(written)))
-        assert [event["number"] for event in store.events("shop")] == written
+        assert [event["batch"] for event in store.events("shop")] == written
         last = (written[-1] if written else 0).to_bytes(4, "big") * 5_000
         assert [store.state("shop", key) for key in ("detector", "policy")] == [last, last] or not written
         states = [entry.state for entry in store.entries("shop", DeliveryKind.BATCH)]
