@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +66,21 @@ def mark(verdict: str | None) -> Text:
     return Text(_MARKS[verdict], style=output.verdict_text(verdict).style)
 
 
-def history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
+def history_page(records: Sequence[Mapping[str, Any]], metric: str) -> Group:
+    """The table, and below it why batches could not be used: that is what somebody looks for first."""
+    return Group(_history_table(records, metric), *_bad_data(records))
+
+
+def _bad_data(records: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+    """A line for each batch that could not be used; the reason is the same on all its channels."""
+    for record in records:
+        bad = [seen["reason"] for seen in record["verdicts"].values() if seen["verdict"] == "bad_data"]
+        if bad:
+            line = Text("! ", style=output.verdict_text("bad_data").style)
+            yield line.append(f"{record['batch']}: {bad[0]}", style="default not bold")
+
+
+def _history_table(records: Sequence[Mapping[str, Any]], metric: str) -> Table:
     """Oldest first, as the history goes; the legend says what the marks mean."""
     several_years = len({record["window_end"][:4] for record in records}) > 1
     quarantined = any(record["quarantined"] for record in records)

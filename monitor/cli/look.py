@@ -9,7 +9,7 @@ import typer
 
 from monitor.cli import output
 from monitor.cli.arguments import Name, NameOrAll, NameThen
-from monitor.cli.batch_lines import history_table
+from monitor.cli.batch_lines import history_page
 from monitor.cli.session import Session, names_or_all, pick, pick_with
 
 _BLOCKS = 4  # more deployments than this are shown as one line each
@@ -61,7 +61,7 @@ def history(
     if not records:
         output.stderr().print(f"{chosen}: no batch was judged yet")
         return
-    output.stdout().print(history_table(records, metric))
+    output.stdout().print(history_page(records, metric))
     if total > len(records):
         output.stderr().print(f"the last {len(records)} of {total:,}; more with --last", style="dim")
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import acknowledge, compare, labels, look, models, operate, rules, setup, tokens
+from monitor.cli import acknowledge, compare, journal, labels, look, models, operate, rules, setup, tokens
 from monitor.cli.command import ConfigOption, DebugOption, JsonOption, command, session_of, share
 from monitor.cli.session import Session
 from monitor.errors import MonitorError
@@ -64,6 +64,7 @@ command(app)(operate.retrain)
 command(app)(acknowledge.acknowledge)
 command(app)(look.status)
 command(app)(look.history)
+command(app)(journal.journal)
 command(app)(look.report)
 command(labels_app, "import")(labels.import_)
 command(labels_app)(labels.held)
