@@ -23,7 +23,7 @@ from monitor.adapters.atomic_files import remove_partial_files
 from monitor.adapters.collected_data import ParquetCollectedData, stored_rows
 from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.expiry import FolderExpiry
-from monitor.adapters.file_source import FileLabelSource, read_table
+from monitor.adapters.file_source import read_table
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
@@ -43,7 +43,7 @@ from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
 from monitor.app.leases import Leases
 from monitor.app.measures_of import measures_of
-from monitor.app.ports import CollectedData, LabelBook, LabelSource, Log, Scorer, Store
+from monitor.app.ports import CollectedData, LabelBook, Log, Scorer, Store
 from monitor.app.push import Push, Pushed
 from monitor.app.reload import Changes, Configuration, Reloaded, changes
 from monitor.app.report_batch import Report, report_batch
@@ -306,11 +306,6 @@ class Application:
             delay = config.labels.delay if config.labels else timedelta(0)
             return collected, ParquetLabelBook(folder / "labels", collected, delay=delay)
 
-        def open_labels(file: Path) -> LabelSource:
-            if config.labels is None:
-                raise ConfigError(f"{config.name}: the deployment has no `labels` section")
-            return FileLabelSource(str(file.resolve()), config.labels, schema, project)
-
         def read_labelled(path: str) -> pa.Table:
             validated = read_table(path if "://" in path else settings.path(path), schema, require_label=True)
             if validated.rejected.num_rows:
@@ -331,7 +326,7 @@ class Application:
             store=self.store,
             batches=sources.batches,
             labels=sources.labels,
-            open_labels=open_labels,
+            open_labels=sources.labels_in,
             read_labelled=read_labelled,
             open_data=open_data,
             stored_rows=partial(stored_rows, data / "collected" / config.name),

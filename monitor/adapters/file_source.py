@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,12 +78,15 @@ class FileBatchSource:
 
 
 class FileLabelSource:
-    """Labels, as many files as there come."""
+    """Labels, as many files as there come. `classes` tells those that the champion knows; none before there is one."""
 
-    def __init__(self, path: str, config: LabelsConfig, schema: Schema, project: Path) -> None:
+    def __init__(
+        self, path: str, config: LabelsConfig, schema: Schema, project: Path, classes: Callable[[], Sequence[str]]
+    ) -> None:
         if schema.id is None or schema.label is None:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
         self._files = _Files(path, project, settle=config.settle, timezone=schema.timezone, key="labels.path")
+        self._classes = classes
         self._columns = LabelColumns(
             id=schema.id,
             label=schema.label,
@@ -106,7 +109,7 @@ class FileLabelSource:
 
     def judge(self, content: bytes, file: str, *, now: datetime) -> Validated:
         """Read and judge content that may lie nowhere yet. Raises DataError."""
-        return validate_labels(content, file, self._columns)
+        return validate_labels(content, file, self._columns, self._classes())
 
 
 def read_table(path: Path | str, schema: Schema, *, require_label: bool) -> Validated:

@@ -6,7 +6,7 @@ So there is one way from a delivery to a verdict: the same ledger, the same vali
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -78,8 +78,11 @@ def batch_inbox(folder: Path, project: Path, config: BatchesConfig, schema: Sche
     return Inbox(folder, project, FileBatchSource(_all_in(folder), config.model_copy(update=_AT_ONCE), schema, project))
 
 
-def label_inbox(folder: Path, project: Path, config: LabelsConfig, schema: Schema) -> Inbox[FileLabelSource]:
-    return Inbox(folder, project, FileLabelSource(_all_in(folder), config.model_copy(update=_AT_ONCE), schema, project))
+def label_inbox(
+    folder: Path, project: Path, config: LabelsConfig, schema: Schema, classes: Callable[[], Sequence[str]]
+) -> Inbox[FileLabelSource]:
+    at_once = config.model_copy(update=_AT_ONCE)
+    return Inbox(folder, project, FileLabelSource(_all_in(folder), at_once, schema, project, classes))
 
 
 class WithInbox(Generic[_Main]):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitor.adapters.training_rows import TrainingRows
+from monitor.adapters.training_rows import TrainingRows, origin_of
 from monitor.domain.gate import Check, Finding
 from monitor.errors import DataError
 
@@ -42,7 +42,7 @@ def _no_common_ids(training: TrainingRows, held_out: TrainingRows) -> None:
         where = pc.index(training.table.column(name), ids[first]).as_py()
         raise DataError(
             f"{count} of {len(ids)} held-out rows were also trained on: {which} is in "
-            f"{_origin(training, where)} and in {_origin(held_out, first)}; the comparison would mean nothing. "
+            f"{origin_of(training, where)} and in {origin_of(held_out, first)}; the comparison would mean nothing. "
             "Leave rows that come as batches out of training.path",
             column=name,
         )
@@ -57,12 +57,7 @@ def _late_share(training: TrainingRows, held_out: TrainingRows) -> float | None:
     if share > _MOST_LATE:
         raise DataError(
             f"{share:.0%} of the held-out rows are older than the newest training row, "
-            f"row {newest + 1} of {_origin(training, newest)}, {before[newest]}: what is held out must come last",
+            f"row {newest + 1} of {origin_of(training, newest)}, {before[newest]}: what is held out must come last",
             column=training.schema.timestamp,
         )
     return share
-
-
-def _origin(rows: TrainingRows, position: int) -> str:
-    origin = rows.table.column("_origin")[position].as_py()
-    return "training.path" if origin == "training" else f"batch {origin}"

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource
 from monitor.adapters.inbox import BatchesWithInbox, WithInbox, batch_inbox, label_inbox
 from monitor.adapters.sql_source import SqlBatchSource, SqlLabelSource
+from monitor.app.known_classes import KnownClasses
 from monitor.app.ports import BatchSource, Clock, LabelSource, Store
 from monitor.app.push import Inbox
 from monitor.config.deployment import Deployment
+from monitor.config.sources import LabelsConfig
 from monitor.domain.batch import DeliveryKind, LedgerEntry
 from monitor.domain.schema import Schema
+from monitor.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
+    """`labels_in`: a source of the one file that an operator points at; raises ConfigError without `labels`."""
+
     batches: BatchSource
     labels: LabelSource | None
+    labels_in: Callable[[Path], LabelSource]
     inboxes: Mapping[DeliveryKind, Inbox]
 
 
@@ -38,11 +44,21 @@ class SourceMaker:
         pushed = self.data / "inbox" / self.config.name
         batch_files = batch_inbox(pushed / "batches", self.project, self.config.batches, self.schema)
         batches = BatchesWithInbox(batch_files, self._batches())
-        if self.config.labels is None:
-            return Sources(batches, None, {DeliveryKind.BATCH: batch_files})
-        label_files = label_inbox(pushed / "labels", self.project, self.config.labels, self.schema)
-        labels = WithInbox(label_files, self._labels())
-        return Sources(batches, labels, {DeliveryKind.BATCH: batch_files, DeliveryKind.LABELS: label_files})
+        inboxes: dict[DeliveryKind, Inbox] = {DeliveryKind.BATCH: batch_files}
+        config, schema, project = self.config.labels, self.schema, self.project
+        if config is None:
+            return Sources(batches, None, self._no_labels, inboxes)
+        classes = KnownClasses(self.store, self.config.name)
+        label_files = label_inbox(pushed / "labels", project, config, schema, classes)
+        labels = WithInbox(label_files, self._labels(config, classes))
+
+        def labels_in(file: Path) -> LabelSource:
+            return FileLabelSource(str(file.resolve()), config, schema, project, classes)
+
+        return Sources(batches, labels, labels_in, {**inboxes, DeliveryKind.LABELS: label_files})
+
+    def _no_labels(self, _: Path) -> LabelSource:
+        raise ConfigError(f"{self.config.name}: the deployment has no `labels` section")
 
     def _batches(self) -> BatchSource | None:
         config, schema, project = self.config.batches, self.schema, self.project
@@ -50,13 +66,11 @@ class SourceMaker:
             return SqlBatchSource(config, schema, project, self._batch_ledger, self.clock)
         return FileBatchSource(config.path, config, schema, project) if config.path else None
 
-    def _labels(self) -> LabelSource | None:
-        config, schema, project = self.config.labels, self.schema, self.project
-        if config is None:
-            return None
+    def _labels(self, config: LabelsConfig, classes: KnownClasses) -> LabelSource | None:
+        schema, project = self.schema, self.project
         if config.source == "sql":
-            return SqlLabelSource(config, schema, project, self._label_ledger, self.clock)
-        return FileLabelSource(config.path, config, schema, project) if config.path else None
+            return SqlLabelSource(config, schema, project, self._label_ledger, self.clock, classes)
+        return FileLabelSource(config.path, config, schema, project, classes) if config.path else None
 
     def _batch_ledger(self, after: int) -> Sequence[LedgerEntry]:
         return self.store.entries(self.config.name, DeliveryKind.BATCH, after=after)

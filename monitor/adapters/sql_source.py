@@ -165,10 +165,21 @@ class SqlBatchSource:
 
 
 class SqlLabelSource:
-    def __init__(self, config: LabelsConfig, schema: Schema, project: Path, ledger: Ledger, clock: Clock) -> None:
+    """`classes` as in `FileLabelSource`."""
+
+    def __init__(  # noqa: PLR0917 - what every source is given, and the classes
+        self,
+        config: LabelsConfig,
+        schema: Schema,
+        project: Path,
+        ledger: Ledger,
+        clock: Clock,
+        classes: Callable[[], Sequence[str]],
+    ) -> None:
         if schema.id is None or schema.label is None:
             raise ConfigError("labels: the schema needs `id` and `label`, by which labels are joined")
         self._windows = _Windows(config, key="labels", schema=schema, project=project, ledger=ledger, clock=clock)
+        self._classes = classes
         self._columns = LabelColumns(
             id=schema.id,
             label=schema.label,
@@ -187,4 +198,5 @@ class SqlLabelSource:
         return self._windows.fingerprint(delivery)
 
     def read(self, delivery: Delivery, *, now: datetime) -> Validated:
-        return validate_labels(self._windows.content(delivery), f"{delivery.name}.arrow", self._columns)
+        content = self._windows.content(delivery)
+        return validate_labels(content, f"{delivery.name}.arrow", self._columns, self._classes())

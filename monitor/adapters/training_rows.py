@@ -51,7 +51,13 @@ class TrainingRows:
     def classes(self) -> tuple[str, ...]:
         """As `domain.labels.classes_of`; empty for regression."""
         label = self.schema.label
-        return classes_of(self.labels.tolist(), label) if label is not None and label.is_class else ()
+        return classes_of(self.labels.tolist(), label, self._place) if label is not None and label.is_class else ()
+
+    def _place(self, row: int) -> str:
+        id_, origin = self.schema.id, origin_of(self, row)
+        if id_ is None or id_ in self.schema.private:
+            return f"first in {origin}"
+        return f"first at id {self.table.column(id_)[row].as_py()!r} of {origin}"
 
     def target(self, classes: Sequence[str]) -> npt.NDArray[Any]:
         """Codes into `classes`, −1 for a class not among them; the values themselves for regression."""
@@ -119,6 +125,12 @@ def read_snapshot(file: Path, schema: Schema) -> TrainingRows:
     except pa.ArrowException as exc:
         raise DataError(f"is not a number: {exc}", file=str(file), column=label.name) from exc
     return TrainingRows(table, schema, values)
+
+
+def origin_of(rows: TrainingRows, row: int) -> str:
+    """Where a row came from, for a message."""
+    origin = rows.table.column("_origin")[row].as_py()
+    return "training.path" if origin == "training" else f"batch {origin}"
 
 
 def split(rows: TrainingRows, held_out: int) -> tuple[TrainingRows, TrainingRows]:

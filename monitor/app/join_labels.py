@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,8 @@ from monitor.app.ports import LabelSource, Validated
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry
 from monitor.errors import DataError
+
+STAGED = "labels"  # in the journal
 
 
 def stage_labels(rt: Runtime, now: datetime) -> None:
@@ -34,6 +37,7 @@ def stage_delivery(
     body = {
         "rows": validated.rows.num_rows,
         "rejected": validated.rejected.num_rows,
+        "reasons": dict(Counter(validated.rejected.column("reason").to_pylist())),
         "notes": list(validated.notes),
     }
     _settle(rt, entry, DeliveryState.DONE, now, body)
@@ -43,7 +47,7 @@ def stage_delivery(
 def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, now: datetime, body: Mapping[str, Any]) -> None:
     with rt.transaction() as tx:
         tx.finish(entry.id, state, reason=str(body.get("reason", "")))
-        event = "labels" if state is DeliveryState.DONE else "delivery_bad"
+        event = STAGED if state is DeliveryState.DONE else "delivery_bad"
         tx.add_event(rt.name, now, event, {"delivery": entry.name, **body})
     rt.settled(entry)
     log = rt.log.info if state is DeliveryState.DONE else rt.log.warning

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,13 @@ _TWO = 2
 _SHOWN = 5
 
 
-def classes_of(texts: Iterable[str], label: Label) -> tuple[str, ...]:
+def classes_of(texts: Sequence[str], label: Label, place: Callable[[int], str] = lambda _: "") -> tuple[str, ...]:
     """Distinct class names in the order in which models score them; empty without rows.
 
     Sorted, numbers by value; the positive class of a binary label comes last, so that its probability is the last
     column, and is among them even when no row has it: a quiet time without a positive row is no other problem. Raises
-    DataError when a binary label has more than two classes, counting its positive one.
+    DataError when a binary label has more than two classes, counting its positive one; the rarest of the others is
+    most likely the one that is wrong, and `place` says where its first row is.
     """
     names = set(texts)
     if names and label.positive is not None:
@@ -28,7 +30,7 @@ def classes_of(texts: Iterable[str], label: Label) -> tuple[str, ...]:
             raise DataError(f"no row has the positive class {label.positive!r}, only {found}", column=label.name)
         names.add(label.positive)
     if label.kind is LabelKind.BINARY and len(names) > _TWO:
-        raise DataError(f"a binary label with {len(names)} classes: {_listed(names)}", column=label.name)
+        raise DataError(_too_many(names, texts, label.positive, place), column=label.name)
     return tuple(sorted(names, key=lambda name: (name == label.positive, *_order(name))))
 
 
@@ -36,6 +38,13 @@ def class_codes(texts: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.
     """Position of each text in `classes`, −1 for a class the model does not know; shape (n,)."""
     position = {name: code for code, name in enumerate(classes)}
     return np.fromiter((position.get(text, -1) for text in texts), dtype=np.int64, count=len(texts))
+
+
+def _too_many(names: set[str], texts: Sequence[str], positive: str | None, place: Callable[[int], str]) -> str:
+    rows = Counter(texts)
+    rarest = min(names - {positive}, key=lambda name: (rows[name], _order(name)))
+    where = place(texts.index(rarest))
+    return f"a binary label with {len(names)} classes: {_listed(names)}; rarest is {rarest!r}{where and f', {where}'}"
 
 
 def _listed(names: Iterable[str]) -> str:

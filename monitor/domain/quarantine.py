@@ -27,6 +27,7 @@ class RowReason(StrEnum):
     IN_FUTURE = "in_future"
     MISSING_LABEL = "missing_label"
     CONTRADICTORY_LABEL = "contradictory_label"
+    IMPOSSIBLE_LABEL = "impossible_label"
     MISSING_SCORE = "missing_score"
     SCORE_OUT_OF_RANGE = "score_out_of_range"
     SCORES_DO_NOT_SUM = "scores_do_not_sum"
@@ -72,6 +73,7 @@ _ROW_TEXT = {
     RowReason.IN_FUTURE: "the timestamp is later than now plus `batches.future`",
     RowReason.MISSING_LABEL: "the label is missing",
     RowReason.CONTRADICTORY_LABEL: "the file holds different labels for this id and does not say which is the later",
+    RowReason.IMPOSSIBLE_LABEL: "the label is binary, and this is neither of the two classes that the champion knows",
     RowReason.MISSING_SCORE: "the score of the model that is served elsewhere is missing",
     RowReason.SCORE_OUT_OF_RANGE: "the score is no probability: it is outside 0..1",
     RowReason.SCORES_DO_NOT_SUM: "the probabilities of all classes do not sum to 1, by more than 0.01",

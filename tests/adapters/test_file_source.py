@@ -245,7 +245,7 @@ def test_a_file_that_vanished_is_a_source_error_naming_it(call, tmp_path):
 
 def test_labels_are_read_like_batches(tmp_path):
     put(tmp_path / "labels/l.csv", b"id,y\n1,1.0\n2,0\n2,1\n")
-    source = FileLabelSource("labels/*.csv", LabelsConfig(path="labels/*.csv"), SCHEMA, tmp_path)
+    source = FileLabelSource("labels/*.csv", LabelsConfig(path="labels/*.csv"), SCHEMA, tmp_path, tuple)
     (delivery,) = source.deliveries()
     assert delivery.name == "l"
     assert source.is_complete(delivery, now=NOON + timedelta(seconds=3))
@@ -257,7 +257,7 @@ def test_labels_are_read_like_batches(tmp_path):
 
 def test_labels_need_an_id_and_a_label(tmp_path):
     with pytest.raises(ConfigError, match="needs `id` and `label`"):
-        FileLabelSource("l/*.csv", LabelsConfig(path="l/*.csv"), Schema(features={"x": "numeric"}), tmp_path)
+        FileLabelSource("l/*.csv", LabelsConfig(path="l/*.csv"), Schema(features={"x": "numeric"}), tmp_path, tuple)
 
 
 def test_a_training_file_that_is_not_there_is_a_source_error(tmp_path):

@@ -336,11 +336,29 @@ def test_promotions_and_rollbacks_are_counted(store: SqlStore):
 
 def test_refused_rows_are_counted_by_reason(store: SqlStore):
     collector = collector_of(store)
-    assert value(collector, "monitor_quarantined_rows_total", reason="wrong_type") == 0
+    assert value(collector, "monitor_quarantined_rows_total", kind="batch", reason="wrong_type") == 0
     for k, rejected in enumerate(({"wrong_type": 2, "missing_id": 1}, {"wrong_type": 1})):
         stored.put(store, stored.record(k, quarantined=sum(rejected.values()), rejected=rejected))
-    assert value(collector, "monitor_quarantined_rows_total", reason="wrong_type") == 3
-    assert value(collector, "monitor_quarantined_rows_total", reason="missing_id") == 1
+    assert value(collector, "monitor_quarantined_rows_total", kind="batch", reason="wrong_type") == 3
+    assert value(collector, "monitor_quarantined_rows_total", kind="batch", reason="missing_id") == 1
+
+
+@pytest.mark.parametrize("deliveries", [(1, 0, 2), (200, 201, 202), (450, 0)])
+def test_refused_label_rows_are_counted_once_however_many_come_between_two_scrapes(store: SqlStore, deliveries):
+    def counted(collector: StoreCollector) -> float | None:
+        return value(collector, "monitor_quarantined_rows_total", kind="labels", reason="impossible_label")
+
+    collector, total = collector_of(store), 0
+    assert counted(collector) == 0
+    for more in deliveries:
+        with store.transaction() as tx:
+            for k in range(more):
+                reasons = {"impossible_label": 2, "missing_id": 1} if k % 2 else {}
+                tx.add_event("prices", stored.FIRST, "labels", {"delivery": f"l{k}", "reasons": reasons})
+                tx.add_event("prices", stored.FIRST, "labels_duplicate", {"delivery": f"l{k}", "reason": "as before"})
+        total += 2 * (more // 2)
+        assert counted(collector) == total
+    assert counted(collector_of(store)) == total, "and in another process"
 
 
 def test_stages_are_histograms_that_start_at_no_number_of_batches(store: SqlStore):

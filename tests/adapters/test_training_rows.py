@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,8 +106,10 @@ def test_labels_that_cannot_be_trained_on(tmp_path, labels, kind, message):
 
 
 def test_a_binary_label_with_more_values_is_refused(tmp_path):
-    with pytest.raises(DataError, match="column 'y': a binary label with 3 classes: a, b, c"):
-        read(tmp_path, ["a", "b", "c"], "binary").classes()
+    with pytest.raises(DataError, match=r"a, b, c; rarest is 'c', first at id 'r2' of training\.path$"):
+        read(tmp_path, ["a", "b", "c", "a", "b"], "binary").classes()
+    with pytest.raises(DataError, match=r"a, b, c; rarest is 'c', first in training\.path$"):
+        replace(read(tmp_path, list("abcab"), "binary"), schema=replace(schema("binary"), private=("id",))).classes()
 
 
 def test_a_file_that_is_no_snapshot_is_named(tmp_path):

@@ -43,6 +43,35 @@ def test_the_types_are_the_promised_ones():
     assert read(VALUES, id=[1], y=[1]).rows.schema.field("label").type == pa.float64()
 
 
+@pytest.mark.parametrize(
+    ("kind", "classes", "refused"),
+    [
+        (LabelKind.BINARY, ("no", "yes"), ["maybe", "Yes"]),
+        (LabelKind.BINARY, ("yes",), []),  # the other one is not known yet
+        (LabelKind.BINARY, (), []),
+        (LabelKind.MULTICLASS, ("no", "yes"), []),  # a new class is an ordinary event
+    ],
+)
+def test_only_a_binary_label_whose_two_classes_are_known_has_an_impossible_value(kind, classes, refused):
+    columns = LabelColumns(id="id", label=Label("y", kind), available_at=None, timezone=None)
+    found = validate_labels(b"id,y\n1,maybe\n2,yes\n3,\n4,Yes\n5,no\n", "labels.csv", columns, classes)
+    assert rejected(found) == sorted(
+        [
+            (3, "y", "missing_label"),
+            *((row, "y", "impossible_label") for row, y in ((1, "maybe"), (4, "Yes")) if y in refused),
+        ]
+    )
+    assert len(pairs(found)) == 4 - len(refused)
+
+
+def test_an_impossible_label_does_not_contradict_a_possible_one():
+    columns = LabelColumns(id="id", label=Label("y", LabelKind.BINARY), available_at=None, timezone=None)
+    found = validate_labels(b"id,y\n1,maybe\n1,1.0\n", "labels.csv", columns, ("0", "1"))
+    assert pairs(found) == [("1", "1")]
+    assert rejected(found) == [(1, "y", "impossible_label")]
+    assert found.rejected["detail"].to_pylist() == ["'maybe' is neither '0' nor '1'"]
+
+
 @pytest.mark.parametrize("values", [[1, 0], [1.0, 0.0], ["1", "0"], ["1.0", "0.0"]])
 def test_one_class_has_one_text(values):
     assert pairs(read(id=["a", "b"], y=values)) == [("a", "1"), ("b", "0")]

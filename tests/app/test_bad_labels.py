@@ -143,9 +143,23 @@ def test_rows_without_label_or_id_are_refused_and_the_others_count(bench):
     ]
 
 
-def test_a_class_that_the_model_does_not_know_is_a_loss_and_no_crash(bench):
+def test_a_third_class_of_a_binary_label_is_refused_and_the_others_count(bench):
     name, ids, labels = batch(bench)
     bench.put_labels("sideways", ids, ["SIDEWAYS", *labels[1:]])
     bench.once()
-    assert labels_of(bench, name)[ids[0]] == "SIDEWAYS"
+    assert labels_of(bench, name) == dict(zip(ids[1:], labels[1:], strict=True))
+    (rejected,) = bench.quarantined("labels/sideways.parquet")
+    assert (rejected["row"], rejected["column"], rejected["reason"]) == (1, "y", "impossible_label")
+    assert rejected["detail"] == "'SIDEWAYS' is neither 'DOWN' nor 'UP'"
+    assert bench.events("labels")[-1]["reasons"] == {"impossible_label": 1}
+    bench.put_labels("right", ids[:1], labels[:1])
+    bench.once()
     assert bench.record(name)["performance"]["labels_coverage"] == 1.0
+
+
+def test_a_label_file_that_is_imported_is_held_to_the_same_classes(bench):
+    name, ids, labels = batch(bench)
+    file = bench.project.folder / f"by_hand_{name}"
+    bench.project.write(file, pa.table({"row_id": ids, "y": ["up", *labels[1:]]}))
+    told = bench.app.import_labels("tiny", file, lambda share, what: None)
+    assert (told["rows"], told["rejected"]) == (ROWS - 1, 1)

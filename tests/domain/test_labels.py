@@ -31,7 +31,7 @@ def test_rows_without_the_positive_class_do_not_hide_it():
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        (["a", "b", "UP"], "column 'y': a binary label with 3 classes: UP, a, b"),
+        (["a", "b", "UP", "b"], "column 'y': a binary label with 3 classes: UP, a, b; rarest is 'a'$"),
         (["a", "b"], "column 'y': no row has the positive class 'UP', only a, b"),
         (list("fedcba"), "'UP', only a, b, c, d, e, …"),
     ],
@@ -39,6 +39,11 @@ def test_rows_without_the_positive_class_do_not_hide_it():
 def test_a_label_that_is_not_binary_is_refused(texts, why):
     with pytest.raises(DataError, match=why):
         classes_of(texts, BINARY)
+
+
+def test_the_rarest_class_but_the_positive_one_is_shown_at_its_first_row():
+    with pytest.raises(DataError, match=r"3 classes: UP, a, b; rarest is 'b', row 2$"):
+        classes_of(["a", "a", "b", "UP", "a", "b"], BINARY, lambda row: f"row {row}")
 
 
 @given(st.lists(st.text(max_size=3)))

@@ -116,6 +116,15 @@ def test_pushed_labels_are_joined(api: Api):
     assert api.app.store.record("tiny", "labelled")["performance"]["labels_coverage"] == 1.0
 
 
+def test_a_third_class_of_a_binary_label_is_told_to_the_sender(api: Api):
+    with api.client("ingest") as sender:
+        answer = put(sender, "labels/third", b"row_id,y\nr1,maybe\nr2,UP\n", "text/csv").json()
+    assert (answer["state"], answer["rows"], answer["rejected"]) == ("waiting", 1, 1)
+    assert answer["reasons"] == [
+        {"row": 1, "column": "y", "reason": "impossible_label", "detail": "'maybe' is neither 'DOWN' nor 'UP'"}
+    ]
+
+
 def test_what_is_wrong_with_the_data_is_told_to_the_sender(api: Api):
     with api.client("ingest") as sender:
         missing = put(sender, "batches/bad", b"row_id,at,a,b\nx,2026-01-05T00:00:00Z,1,2\n", "text/csv")

@@ -93,7 +93,7 @@ COUNTERS: Described = {
     "alarms": ("Alarms raised since the deployment began.", ("channel",)),
     "judged_batches": ("Batches that could have raised one.", ("channel",)),
     "rows": ("Rows scored.", ()),
-    "quarantined_rows": ("Rows put into quarantine.", ("reason",)),
+    "quarantined_rows": ("Rows put into quarantine, of batches or of labels.", ("kind", "reason")),
     "decisions": ("What was decided after each batch.", ("decision",)),
     "retrain_attempts": ("Attempts to retrain.", ("outcome",)),
     "trials": ("Ended trials beside the champion, by what they found.", ("finding",)),

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from monitor.adapters.metrics import samples
 from monitor.adapters.metrics.arrivals import usual_interval
 from monitor.adapters.metrics.catalogue import BUILD, UP, Scrape
+from monitor.adapters.metrics.refused_labels import RefusedLabels
 from monitor.adapters.metrics.tally import CHAMPION_EVENTS, OUTCOMES, Tally
 from monitor.app.daemon import Health
 from monitor.app.label_memory import LabelMemory
@@ -48,6 +49,7 @@ class StoreCollector(Collector):
         self._deployments = deployments
         self._health_of = health_of
         self._tallies: dict[str, Tally] = {}
+        self._refused_labels: dict[str, RefusedLabels] = {}
         self._one_at_a_time = threading.Lock()  # two scrapes at once would count the same records
 
     def collect(self) -> Iterator[Metric]:
@@ -59,6 +61,9 @@ class StoreCollector(Collector):
             with self._one_at_a_time:
                 deployments = dict(self._deployments)
                 self._tallies = {name: self._tallies.get(name) or Tally(self._store, name) for name in deployments}
+                self._refused_labels = {
+                    name: self._refused_labels.get(name) or RefusedLabels(self._store, name) for name in deployments
+                }
                 for name, deployment in deployments.items():
                     self._collect(scrape, name, deployment)
         except StoreError:
@@ -86,6 +91,9 @@ class StoreCollector(Collector):
         if tally.matured is not None:
             samples.performance(scrape, name, metric, tally.matured)
         if deployment.labels is not None:
+            refused = self._refused_labels[name]
+            refused.update()
+            _quarantined(scrape, name, DeliveryKind.LABELS, refused.rows)
             memory = LabelMemory.load(self._store, name)
             samples.labels(scrape, name, memory)
             overdue = tally.overdue(deployment.labels, memory.arrivals.curve.settled)
@@ -132,6 +140,11 @@ def _passes(scrape: Scrape, name: str, health: Health) -> None:
         scrape.add("pass_failed", float(health.error is not None), name)
 
 
+def _quarantined(scrape: Scrape, name: str, kind: DeliveryKind, counted: Mapping[str, int]) -> None:
+    for reason in RowReason:
+        scrape.add("quarantined_rows", counted.get(reason, 0), name, kind.value, reason.value)
+
+
 def _counters(scrape: Scrape, name: str, tally: Tally) -> None:
     """Every member of the closed sets from the start, so that the first increase is seen as one."""
     for verdict in Verdict:
@@ -147,8 +160,7 @@ def _counters(scrape: Scrape, name: str, tally: Tally) -> None:
         scrape.add("trials", tally.trials[finding], name, finding)
     for event in CHAMPION_EVENTS:
         scrape.add("champion_changes", tally.champion_changes[event], name, event)
-    for reason in RowReason:
-        scrape.add("quarantined_rows", tally.quarantined[reason], name, reason.value)
+    _quarantined(scrape, name, DeliveryKind.BATCH, tally.quarantined)
     scrape.add("rows", tally.rows, name)
     for stage, durations in tally.stages.items():
         scrape.add_histogram("stage_seconds", durations.buckets(), durations.total, name, stage)

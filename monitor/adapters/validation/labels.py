@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,12 @@ from monitor.adapters.validation.discretion import discreet
 from monitor.adapters.validation.rejections import Rejections
 from monitor.adapters.validation.rows import check_columns, identified, parsing_notes
 from monitor.adapters.validation.times import UTC_MICROSECONDS, times
-from monitor.adapters.validation.typed import Finding, Typed, missing, numbers, texts
+from monitor.adapters.validation.typed import Finding, Typed, cell, missing, numbers, texts
 from monitor.app.ports import Validated
 from monitor.domain.quarantine import RowReason
-from monitor.domain.schema import Label
+from monitor.domain.schema import Label, LabelKind
+
+_TWO = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +33,14 @@ class LabelColumns:
     private: bool = False
 
 
-def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validated:
+def validate_labels(content: bytes, file: str, columns: LabelColumns, classes: Sequence[str] = ()) -> Validated:
     """Read and judge labels; see `ports.LabelSource` for the table. `available_at` is null where it is not known.
 
     Different labels of one id, each with another `available_at`, are corrections: all are kept, by moment. Those that
     do not say which came later, because they share a moment or some have none, are refused. The same label again,
     without another one between, is one row, at the earliest moment.
+
+    `classes` are those that the champion knows: of a binary label there is no third.
     Raises DataError when the file as a whole cannot be used.
     """
     label, available = columns.label, columns.available_at
@@ -48,9 +53,10 @@ def validate_labels(content: bytes, file: str, columns: LabelColumns) -> Validat
     known = _known_at(raw, columns)
     rejections = Rejections(raw.frame.height)
     rejections.add(columns.id, ids.findings)
-    rejections.add(
-        label.name, (*values.findings, *missing(values.values, RowReason.MISSING_LABEL, empty_too=label.is_class))
-    )
+    rejections.add(label.name, values.findings)
+    rejections.add(label.name, missing(values.values, RowReason.MISSING_LABEL, empty_too=label.is_class))
+    if label.kind is LabelKind.BINARY and len(classes) == _TWO:
+        rejections.add(label.name, _impossible(values.values, classes))
     if available:
         rejections.add(available, known.findings)
     rows = _good(raw, ids.values, values.values, known.values, rejections)
@@ -76,6 +82,14 @@ def _known_at(raw: RawTable, columns: LabelColumns) -> Typed:
     if columns.available_at is None:
         return Typed(pa.nulls(raw.frame.height, UTC_MICROSECONDS))
     return times(raw.frame[columns.available_at], raw.file, timezone=columns.timezone, required=False)
+
+
+def _impossible(labels: pa.Array, classes: Sequence[str]) -> tuple[Finding, ...]:
+    given = pl.Series(labels)
+    bad = ~given.is_in(list(classes)).fill_null(value=True)
+    known = " nor ".join(repr(name) for name in classes)
+    finding = Finding(RowReason.IMPOSSIBLE_LABEL, bad.to_numpy(), lambda at: f"{cell(given, at)} is neither {known}")
+    return (finding,) if bad.any() else ()
 
 
 def _good(raw: RawTable, ids: pa.Array, labels: pa.Array, known: pa.Array, rejections: Rejections) -> pl.DataFrame:
