@@ -73,7 +73,7 @@ class MeasureAnswer(_Open):
 
 
 class DeliveryAnswer(BaseModel):
-    """One line of the ledger: what was delivered, and what became of it."""
+    """One line of the ledger: what was delivered, and what became of it: a `state` as in `PushedAnswer`."""
 
     number: int  # larger than those of all before it
     id: str
@@ -113,7 +113,8 @@ class RejectedRow(BaseModel):
 
 
 class PushedAnswer(BaseModel):
-    """`state` is `waiting`, or what became of it: `done`, `bad`, `duplicate`, `replaced`."""
+    """`state`: `waiting` when it is new; later `seen`, `claimed` by the pass that judges it, or what became of it:
+    `done`, `bad`, `duplicate`, `replaced`."""
 
     deployment: str
     id: str

@@ -71,6 +71,9 @@ def install(web: FastAPI, log: Log) -> None:
 
     async def invalid(_: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)
+        if broken := next((e for e in exc.errors() if e["type"] == "json_invalid"), None):
+            where = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
+            return problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {where}")
         errors = [{"where": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in exc.errors()]
         detail = "; ".join(f"{e['where']}: {e['message']}" for e in errors)
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)

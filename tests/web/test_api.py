@@ -215,6 +215,14 @@ def test_labels_are_rejected_and_released(api: Api):
         assert operator.post(f"{BASE}/held-labels/release", json={}).json() == []
 
 
+@pytest.mark.parametrize("body", [b'{"reason": ', b"reason=x", b'{"reason": "\xff"}'])
+def test_a_body_that_is_not_json_is_another_error_than_json_that_cannot_be_used(api: Api, body: bytes):
+    with api.client() as client:
+        answer = client.post(f"{BASE}/rollback", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+        assert client.post(f"{BASE}/rollback", json={"reason": 5}).status_code == 422
+
+
 def test_one_at_a_time(api: Api):
     with api.app.runtime("tiny").working(), api.client() as client:
         for command in ("retrain", "promote", "rollback"):

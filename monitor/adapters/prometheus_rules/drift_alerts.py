@@ -80,10 +80,12 @@ class DriftAlerts:
             expr=self._verdict(Channel.INPUTS, "bad_data"),
             severity=Severity.WARNING,
             keep=self.config.keep,
-            summary=f"{self.deployment.name}: the last batch cannot be used",
+            summary=f"{self.deployment.name}: a batch cannot be used",
             description=(
                 "It was not judged, and nothing is retrained on it. "
-                "What was refused is in quarantine, with the reasons."
+                f"`monitor history {self.deployment.name}` says why. Where single rows were refused, they are in "
+                f"`collected/{self.deployment.name}/quarantine` of the data folder; a file that cannot be read as a "
+                "whole is only where it was delivered."
             ),
         )
 

@@ -43,10 +43,11 @@ def process_alerts(config: AlertsConfig) -> Iterator[Alert]:
         expr=f"min by (job, instance) ({Series(config.job).select('config_last_reload_successful')}) == 0",
         severity=Severity.WARNING,
         hold=config.hold,
-        summary="The configuration cannot be read",
+        summary="A changed configuration is not in use",
         description=(
-            "The configuration of {{ $labels.instance }} was to be read again, and there is something wrong with it. "
-            "The daemon works with the old one; its next start would fail."
+            "The configuration of {{ $labels.instance }} was to be read again and could not: something in it is wrong, "
+            "which the next start would fail on, or it changes what takes a restart. The log says which, under "
+            "`config_reload_failed`. The daemon works with all of the old one."
         ),
     )
 

@@ -30,14 +30,20 @@ def retrain_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Ale
         expr=f"{series.highest('last_attempt', outcome='failed')} == 1",
         severity=Severity.WARNING,
         summary=f"{name}: the last attempt to retrain has failed",
-        description="The training code raised, ran out of time or memory, or died. The champion stays as it is.",
+        description=(
+            "The training code raised, ran out of time or memory, or died, or the rows cannot be trained on. "
+            f"`monitor status {name}` says which. The champion stays as it is."
+        ),
     )
     yield Alert(
         name="CandidateRejected",
         expr=f"{series.rise('retrain_attempts_total', _SHOWN, outcome=Outcome.REJECT.value)} > 0",
         severity=Severity.INFO,
         summary=f"{name}: the gate has rejected a candidate",
-        description="It was worse than the champion on rows that neither was fitted on. The champion stays.",
+        description=(
+            "It was worse than the champion on rows that neither was fitted on, or another check refused it. "
+            f"The champion stays. `monitor journal {name} --event attempt` says why."
+        ),
     )
     yield Alert(
         name="RetrainEscalated",

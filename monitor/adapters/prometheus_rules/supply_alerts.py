@@ -8,6 +8,7 @@ from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity
 from monitor.adapters.prometheus_rules.alert import promql_duration as duration
 from monitor.config.deployment import Deployment
 from monitor.config.settings import AlertsConfig
+from monitor.config.sources import LabelsConfig
 
 _OVERDUE_BATCHES = 3  # one may lag; three in a row do not come by themselves
 
@@ -36,8 +37,6 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
             "They are held, and nothing is learnt from them, until somebody says whether they are right."
         ),
     )
-    learnt = deployment.labels.available_at is not None
-    due = "longer than labels usually take" if learnt else f"{duration(deployment.labels.delay)} after their windows"
     yield Alert(
         name="LabelsLate",
         expr=f"{series.highest('labels_overdue_batches')} >= {_OVERDUE_BATCHES}",
@@ -45,7 +44,15 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
         hold=config.hold,
         summary=f"{deployment.name}: labels have not come",
         description=(
-            f"{{{{ $value }}}} scored batches are without enough labels, {due} and more. "
+            f"{{{{ $value }}}} scored batches are without enough labels, {_due(deployment.labels)}. "
             "Performance is not known, and nothing can be retrained on them."
         ),
     )
+
+
+def _due(labels: LabelsConfig) -> str:
+    if labels.available_at is not None:
+        return "longer than labels usually take and more"
+    if not labels.delay:
+        return "which are due when a window ends"
+    return f"{duration(labels.delay)} after their windows and more"

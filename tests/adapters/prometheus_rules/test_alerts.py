@@ -391,6 +391,34 @@ def test_an_alert_says_which_columns_moved_and_where_to_read_on(promtool, tmp_pa
     promtool_test(promtool, tmp_path, "15s", [test])
 
 
+def description(alert: str, **changes: Any) -> str:
+    rules = alerts(deployment(**changes))
+    (found,) = {rule["annotations"]["description"] for rule in rules if rule["alert"] == alert}
+    return found
+
+
+def test_a_batch_that_cannot_be_used_says_where_its_reasons_are():
+    said = description("BadData")
+    assert "`monitor history prices`" in said
+    assert "`collected/prices/quarantine`" in said
+
+
+@pytest.mark.parametrize(
+    ("labels", "due"),
+    [
+        ({"path": "in/*", "delay": "1d"}, "without enough labels, 1d after their windows and more."),
+        ({"path": "in/*", "delay": "0s"}, "without enough labels, which are due when a window ends."),
+        ({"path": "in/*", "available_at": "known"}, "without enough labels, longer than labels usually take and more."),
+    ],
+)
+def test_late_labels_are_said_to_be_late_by_what_they_are_due_by(labels, due):
+    assert due in description("LabelsLate", labels=labels)
+
+
+def test_a_refused_configuration_may_be_right_and_take_a_restart():
+    assert "or it changes what takes a restart" in description("ConfigReloadFailed")
+
+
 def test_what_a_channel_may_cause_decides_who_is_told():
     channels = dict.fromkeys(("inputs", "predictions", "labels", "performance"), "log")
     of_performance = {"PerformanceDegraded", "EstimatedPerformanceDegraded"}
