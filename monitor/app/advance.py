@@ -38,8 +38,8 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
     """Judge all waiting batches in event order, join labels, and make the attempts that are decided.
 
     The policy's clock is the end of the batch's window, so a backlog ends exactly as it would have live. The caller
-    holds the lease. Raises what `check_batch` and `retrain` raise; what was recorded before stays. A file that cannot
-    be read stops no other: its SourceError is raised at the end.
+    holds the lease. Raises what `check_batch` and `retrain` raise; what was recorded before stays. A file or folder
+    that cannot be read stops no other: its SourceError is raised at the end.
     """
     now = rt.clock()
     rt.unreadable.clear()

@@ -233,6 +233,8 @@ def _record(
     if judged:
         rt.latest = clock
     restating.announce()
+    if isinstance(seen, _Problem) and seen.verdict is Verdict.BAD_DATA:
+        rt.log.warning("bad_data", deployment=rt.name, batch=draft.batch, reason=seen.reason)
     verdicts = {channel.value: verdict.verdict.value for channel, verdict in record.verdicts.items()}
     rt.log.info("decision", deployment=rt.name, version=record.model_version, verdicts=verdicts, **body)
     return record

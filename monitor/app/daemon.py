@@ -18,6 +18,7 @@ from typing import Protocol
 
 from monitor.app.advance import Listener, advance
 from monitor.app.duty import Duty
+from monitor.app.journal import PASS_FAILED, PASS_RECOVERED, failing
 from monitor.app.leases import Leases
 from monitor.app.ports import Clock, Log
 from monitor.app.reload import Changes
@@ -137,9 +138,7 @@ class Daemon:
                 return
             with runtime.working():
                 advance(runtime, self._stoppable(listener))
-            self._seen(name, Health(last_pass=now, last_success=now))
-            if before.error:
-                self._log.info("pass_recovered", deployment=name)
+            self._succeeded(runtime, before, now)
         except Stopping:
             self._log.info("pass_given_up", deployment=name)
         except BusyError as exc:
@@ -161,14 +160,23 @@ class Daemon:
         if name in self._runtimes:
             self.health[name] = health
 
+    def _succeeded(self, runtime: Runtime, before: Health, now: datetime) -> None:
+        self._seen(runtime.name, Health(last_pass=now, last_success=now))
+        if before.error or (before.last_success is None and failing(runtime.store, runtime.name)):
+            self._log.info("pass_recovered", deployment=runtime.name)
+            self._journal(runtime, now, PASS_RECOVERED, {})
+
     def _failed(self, runtime: Runtime, error: str, before: Health, now: datetime) -> None:
         self._seen(runtime.name, replace(before, last_pass=now, error=error))
         self._log.error("pass_failed", deployment=runtime.name, error=error)
         if error == before.error:
             return  # said already: the journal is for changes
+        self._journal(runtime, now, PASS_FAILED, {"error": error})
+
+    def _journal(self, runtime: Runtime, now: datetime, event: str, body: Mapping[str, str]) -> None:
         try:
             with runtime.store.transaction() as tx:
-                tx.add_event(runtime.name, now, "pass_failed", {"error": error})
+                tx.add_event(runtime.name, now, event, body)
         except StoreError as exc:
             self._log.error("journal_unreachable", deployment=runtime.name, error=str(exc))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
-from monitor.app.leases import Leases
+from monitor.app.leases import Leases, duty_lease
 from monitor.app.ports import Log
 from monitor.errors import StoreError
 
@@ -29,10 +29,10 @@ class Duty:
     def has(self, name: str) -> bool:
         """Whether this process works on the deployment, having tried to take the duty. Raises StoreError."""
         with self._lock:
-            if self._leases.holds(_lease(name)):
+            if self._leases.holds(duty_lease(name)):
                 return True
             self._mine.discard(name)
-            other = self._leases.take(_lease(name))
+            other = self._leases.take(duty_lease(name))
             before = self._standing_by.pop(name, None)
             if other is None:
                 self._mine.add(name)
@@ -67,12 +67,8 @@ class Duty:
 
     def _release(self, name: str) -> bool:
         try:
-            self._leases.release(_lease(name))
+            self._leases.release(duty_lease(name))
         except StoreError as exc:
             self._log.warning("store_unreachable", error=str(exc))
             return False
         return True
-
-
-def _lease(name: str) -> str:
-    return f"daemon:{name}"

@@ -8,12 +8,12 @@ from typing import Any
 
 from monitor.app.champion import ensure_champion
 from monitor.app.intake import enter_labels
-from monitor.app.join_labels import stage_delivery
+from monitor.app.join_labels import refuse_delivery, stage_delivery
 from monitor.app.restate import restate_windows
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Progress
-from monitor.errors import ConfigError, SourceError
+from monitor.errors import ConfigError, DataError, SourceError
 
 
 def import_labels(rt: Runtime, file: Path, progress: Progress) -> dict[str, Any]:
@@ -33,8 +33,14 @@ def import_labels(rt: Runtime, file: Path, progress: Progress) -> dict[str, Any]
     entry = enter_labels(rt, source, delivery)
     if entry.state in (DeliveryState.DONE, DeliveryState.DUPLICATE):
         return {"rows": 0, "rejected": 0, "windows": 0, "note": entry.reason or "these labels were imported before"}
+    if entry.state is DeliveryState.BAD:
+        raise DataError(entry.reason)
     now = rt.clock()
-    validated = stage_delivery(rt, source, delivery, entry, now=now)
+    try:
+        validated = stage_delivery(rt, source, delivery, entry, now=now)
+    except DataError as exc:
+        refuse_delivery(rt, entry, exc, now=now)
+        raise
     counts, windows = restate_windows(rt, champion, now)
     return {
         "rows": validated.rows.num_rows,

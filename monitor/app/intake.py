@@ -54,7 +54,12 @@ def _enter(
     rt: Runtime, kind: DeliveryKind, source: BatchSource | LabelSource, now: datetime
 ) -> Iterator[tuple[Delivery, LedgerEntry]]:
     known = _known(rt, kind)
-    for delivery in source.deliveries(known.is_settled):
+    try:
+        lying = source.deliveries(known.is_settled)
+    except SourceError as exc:  # a folder of labels that is not there must not keep batches from being judged
+        rt.unreadable.append(exc)
+        return
+    for delivery in sorted(lying, key=lambda d: (d.modified, d.locator)):  # of two alike the first is the original
         try:
             if not source.is_complete(delivery, now=now):
                 continue

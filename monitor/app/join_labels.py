@@ -24,7 +24,11 @@ def stage_labels(rt: Runtime, now: datetime) -> None:
         try:
             stage_delivery(rt, rt.labels, delivery, entry, now=now)
         except DataError as exc:
-            _settle(rt, entry, DeliveryState.BAD, now, {"reason": str(exc)})
+            refuse_delivery(rt, entry, exc, now=now)
+
+
+def refuse_delivery(rt: Runtime, entry: LedgerEntry, why: DataError, *, now: datetime) -> None:
+    _settle(rt, entry, DeliveryState.BAD, now, {"reason": str(why)})
 
 
 def stage_delivery(

@@ -74,3 +74,13 @@ class Leases:
                 self._log.error("lease_lost", lease=name, to=other)
         except StoreError as exc:
             self._log.warning("lease_not_renewed", lease=name, until=self._held[name].isoformat(), error=str(exc))
+
+
+def duty_lease(deployment: str) -> str:
+    """Of the daemon that makes the passes, for as long as it lives."""
+    return f"daemon:{deployment}"
+
+
+def pass_lease(deployment: str) -> str:
+    """Of whoever is at work right now."""
+    return f"deployment:{deployment}"

@@ -168,6 +168,9 @@ class Store(Protocol):
         ...
 
     def release_lease(self, name: str, *, owner: str) -> None: ...
+    def lease_holder(self, name: str, *, now: datetime) -> str | None:
+        """None when nobody holds it, or who did has died or not renewed it."""
+        ...
 
     # history
     def records(self, deployment: str, *, last: int | None = None, before: str | None = None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from monitor.app.decide_next import policy_rule
 from monitor.app.disk import lacking_space
 from monitor.app.earlier import earlier_versions
 from monitor.app.entrance import CHAMPION, Entrance, enter, prepare
+from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN
 from monitor.app.memory import RetrainMemory
 from monitor.app.ports import TrainingJob, TrainingResult
 from monitor.app.runtime import Runtime
@@ -61,6 +62,11 @@ class Attempt:
     seconds: float = 0.0
     dry_run: bool = False
 
+    @property
+    def is_a_look(self) -> bool:
+        """An operator's dry run changes nothing but the journal, and is nobody's incident."""
+        return self.dry_run and self.trigger is Trigger.OPERATOR
+
     def to_dict(self) -> dict[str, Any]:
         plain = {**asdict(self), "trigger": self.trigger.value}
         return {**plain, "checks": [check.to_dict() for check in self.checks]}
@@ -100,6 +106,8 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
         snapshot = take_snapshot(rt, folder / "snapshot.parquet", lineage=manifest.lineage, since=orders.since)
         if not snapshot.new_rows:
             raise ConfigError(f"{rt.name}: no collected row has a label yet; nothing new to train on")
+        with rt.transaction() as tx:
+            tx.add_event(rt.name, now, ATTEMPT_BEGUN, {"trigger": trigger.value, "dry_run": dry_run})
         job = training_job(
             rt,
             snapshot.file,
@@ -117,7 +125,8 @@ def retrain(rt: Runtime, trigger: Trigger, progress: Progress, orders: Orders | 
         try:
             result = rt.trainer.train(job, progress)
         except ModelError as exc:
-            return _remember(rt, Attempt(trigger=trigger, outcome=FAILED, reason=str(exc)), snapshot, now)
+            failed = Attempt(trigger=trigger, outcome=FAILED, reason=str(exc), dry_run=dry_run)
+            return _remember(rt, failed, snapshot, now)
         attempt = _judged(result, trigger, dry_run=dry_run)
         entrance = None
         if attempt.outcome == Outcome.PROMOTE:
@@ -169,14 +178,14 @@ def _remember(
     memory, champion = RetrainMemory.load(rt.kept, rt.name), rt.champion()
     if entrance is not None:
         attempt = replace(attempt, version=entrance.manifest.version, place=entrance.place)
-    if not (attempt.dry_run and attempt.trigger is Trigger.OPERATOR):  # a look by hand changes nothing but the journal
+    if not attempt.is_a_look:
         alarm = champion is not None and open_alarm(rt, champion)
         memory = replace(
             memory,
             policy=attempted(
                 memory.policy,
                 now,
-                promoted=attempt.place == CHAMPION,
+                promoted=attempt.place == CHAMPION if attempt.place in (CHAMPION, "") else None,
                 alarm=alarm,
                 early=_early(rt, attempt, snapshot, memory),
             ),
@@ -190,7 +199,7 @@ def _remember(
         if entrance is not None:
             move = enter(rt, tx, entrance, at=now, reason=f"{attempt.trigger.value}: {attempt.reason}")
         memory.save(tx, rt.name)
-        tx.add_event(rt.name, now, "attempt", attempt.to_dict())
+        tx.add_event(rt.name, now, ATTEMPT, attempt.to_dict())
     if move is not None:
         announce(rt, move)
     rt.log.info("retrain_ended", deployment=rt.name, **attempt.told())

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from monitor.app.kept import Kept
 from monitor.app.known_deliveries import KnownDeliveries
-from monitor.app.leases import Leases
+from monitor.app.leases import Leases, pass_lease
 from monitor.app.ports import (
     Artefacts,
     BatchSource,
@@ -98,7 +98,7 @@ class Runtime:
     collected: CollectedData = field(init=False)
     book: LabelBook = field(init=False)
     kept: Kept = field(init=False)
-    unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files that lie there and cannot be read
+    unreadable: list[SourceError] = field(default_factory=list)  # of this pass: files and folders
     latest: datetime | None = None  # end of the newest window recorded: the policy's clock never goes back
     corrects: bool = False  # the last batch was served with scores corrected for its class shares
     ledger: dict[DeliveryKind, KnownDeliveries] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class Runtime:
 
     @property
     def _lease(self) -> str:
-        return f"deployment:{self.name}"
+        return pass_lease(self.name)
 
     def _refresh(self) -> None:
         """Read the files again when somebody else has worked on them since."""

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN, Failing, failing
 from monitor.app.label_memory import LabelMemory
+from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.ports import Store
 from monitor.app.trial_status import BesideStatus, beside_status
 from monitor.config.deployment import Deployment
@@ -106,11 +108,14 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStatus:
-    """The last try to retrain."""
+    """The last try to retrain; `at` in event time, which retraining goes by. Besides what an attempt ends with, its
+    `outcome` is running, or lost when it was killed.
+    """
 
     at: datetime
     outcome: str
     reason: str
+    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +123,8 @@ class DeploymentStatus:
     """All of it as of one moment. `waiting` and `labels_waiting`: deliveries known and not yet done.
 
     `false_alarms` is the rate that is promised for each channel; None under a rule that promises none.
+
+    `daemon` is the process that works on it, None when there is none; `failing` says why its passes come to nothing.
 
     `unlabelled_batches` are those of the last 200 without enough labels; `unlabelled_rows` their rows without one.
     """
@@ -138,6 +145,8 @@ class DeploymentStatus:
     decision_reason: str
     last_attempt: AttemptStatus | None
     beside: BesideStatus
+    daemon: str | None
+    failing: Failing | None
     schedule: str
     retrain_mode: str
 
@@ -169,8 +178,10 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         false_alarms=deployment.detect.false_alarms if deployment.detect.rule == "budget" else None,
         decision=newest["decision"] if newest else None,
         decision_reason=newest["decision_reason"] if newest else "",
-        last_attempt=_attempt(store, name),
+        last_attempt=_attempt(store, name, now),
         beside=beside_status(store, name),
+        daemon=store.lease_holder(duty_lease(name), now=now),
+        failing=failing(store, name),
         schedule=_schedule(deployment.schedule),
         retrain_mode=deployment.retrain.mode,
     )
@@ -255,8 +266,9 @@ def _labels(memory: LabelMemory, records: Sequence[Mapping[str, Any]]) -> Labels
     curve, held = memory.arrivals.curve, memory.trust.of(Standing.HELD)
     settled = curve.settled
     by = None
-    if settled is not None and len(records) > 1:
-        ends = sorted(datetime.fromisoformat(record["window_end"]) for record in records)
+    scored = [record for record in records if record["model_version"] is not None]  # the others have no window to go by
+    if settled is not None and len(scored) > 1:
+        ends = sorted(datetime.fromisoformat(record["window_end"]) for record in scored)
         by = ends[-1] + settled * (ends[-1] - ends[0]) / (len(ends) - 1)
     return LabelsStatus(
         reachable=None if settled is None else curve.reachable,
@@ -311,12 +323,18 @@ def _unlabelled(records: Sequence[Mapping[str, Any]], deployment: Deployment) ->
     return [r for r in records if r["model_version"] is not None and not r["performance"]["matured"]]
 
 
-def _attempt(store: Store, name: str) -> AttemptStatus | None:
-    found = store.events(name, event="attempt", last=1)
-    if not found:
+def _attempt(store: Store, name: str, now: datetime) -> AttemptStatus | None:
+    last = [*store.events(name, event=ATTEMPT, last=1), *store.events(name, event=ATTEMPT_BEGUN, last=1)]
+    if not last:
         return None
-    event = found[0]
-    return AttemptStatus(at=datetime.fromisoformat(event["at"]), outcome=event["outcome"], reason=event["reason"])
+    event = max(last, key=lambda one: int(one["number"]))
+    outcome, reason = event.get("outcome"), event.get("reason", "")
+    if outcome is None:
+        running = store.lease_holder(pass_lease(name), now=now) is not None
+        outcome = "running" if running else "lost"
+        reason = "" if running else "it ended without a result; nothing of it counts"
+    at = datetime.fromisoformat(event["at"])
+    return AttemptStatus(at=at, outcome=outcome, reason=reason, dry_run=event["dry_run"])
 
 
 def _schedule(schedule: ScheduleConfig) -> str:

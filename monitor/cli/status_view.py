@@ -88,7 +88,7 @@ def _line(status: DeploymentStatus) -> tuple[Text | str, ...]:
         *(mark(channels[channel].verdict.value if channel in channels else None) for channel in Channel),
         f"{performance.metric} {output.number(performance.realised)}",
         f"v{status.model.version}" if status.model else "none",
-        output.verdict_text(status.decision or ""),
+        Text("passes fail", style="bold red") if status.failing else output.verdict_text(status.decision or ""),
     )
 
 
@@ -234,19 +234,27 @@ def _attempt(status: DeploymentStatus) -> Text:
     attempt = status.last_attempt
     if attempt is None:
         return Text()
+    dry = " (dry run)" if attempt.dry_run else ""
     return output.verdict_text(attempt.outcome).append(
-        f"  {output.moment(attempt.at)}: {attempt.reason}", style="default not bold"
+        f"{dry}  {output.moment(attempt.at)}: {attempt.reason}", style="default not bold"
     )
 
 
 def _next(status: DeploymentStatus) -> Text:
     text = Text()
+    if status.failing is not None:
+        text.append("passes fail", style="bold red")
+        text.append(f" since {output.moment(status.failing.since)} UTC: {status.failing.error}\n", style="red")
     if status.decision is not None:
         text.append_text(output.verdict_text(status.decision))
         text.append(f"  {status.decision_reason}\n")
     if status.waiting:
         text.append(f"{output.count(status.waiting, 'batch')} waiting; ")
-    text.append(f"checked {status.schedule}")
+    if status.daemon is None:
+        text.append("no daemon is at work on it; ", style="yellow")
+        text.append(f"`monitor run` checks {status.schedule}")
+    else:
+        text.append(f"checked {status.schedule}")
     if status.retrain_mode != "auto":
         text.append(f"; retraining is {status.retrain_mode.replace('_', ' ')}", style="yellow")
     return text

@@ -197,19 +197,20 @@ def _over_budget(state: PolicyState, seen: Seen, rule: PolicyRule) -> _Held:
     return (Decision.WAIT_BUDGET, f"{recent} attempts within a week") if recent >= rule.max_per_week else None
 
 
-def attempted(state: PolicyState, now: datetime, *, promoted: bool, alarm: bool, early: int = 0) -> PolicyState:
+def attempted(state: PolicyState, now: datetime, *, promoted: bool | None, alarm: bool, early: int = 0) -> PolicyState:
     """Remember an attempt. One that promoted still counts as a failure while the alarm it answered stays open.
 
-    `early`: rows that distance has brought it forward by.
+    `promoted`: None while a person or a trial has yet to say so, which is neither a success nor a failure. `early`:
+    rows that distance has brought it forward by.
     """
-    helped = promoted and not alarm
+    failures = state.failures if promoted is None else 0 if promoted and not alarm else state.failures + 1
     return replace(
         state,
         last_attempt=state.batches,
-        last_promoted=promoted,
+        last_promoted=bool(promoted),
         early=early,
         attempts=(*(at for at in state.attempts if now - at < _WEEK), aware(now)),
-        failures=0 if helped else state.failures + 1,
+        failures=failures,
     )
 
 

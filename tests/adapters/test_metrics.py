@@ -323,6 +323,11 @@ def test_attempts_are_counted_by_outcome_and_the_last_one_is_shown(store: SqlSto
         assert value(collector, "monitor_retrain_attempts_total", outcome=outcome) == (2 if day == 4 else 1)
         assert value(collector, "monitor_last_attempt", outcome=outcome) == 1
         assert value(collector, "monitor_last_attempt", outcome="failed") == float(outcome == "failed")
+    stored.put_attempt(store, stored.FIRST + 9 * stored.DAY, "failed", trigger="operator", dry_run=True)
+    assert value(collector, "monitor_retrain_attempts_total", outcome="failed") == 1, "a look by hand is no incident"
+    assert value(collector, "monitor_last_attempt", outcome="keep") == 1
+    stored.put_attempt(store, stored.FIRST + 9 * stored.DAY, "failed", trigger="operator")
+    assert value(collector, "monitor_retrain_attempts_total", outcome="failed") == 2
 
 
 def test_promotions_and_rollbacks_are_counted(store: SqlStore):

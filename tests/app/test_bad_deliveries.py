@@ -42,6 +42,16 @@ def test_two_files_of_one_content_in_one_pass_count_once(bench):
     assert bench.entry(f"copy_of_{first}").state is DeliveryState.DUPLICATE
 
 
+def test_of_two_files_of_one_content_the_one_that_came_first_is_the_original(bench):
+    first = f"{bench.project.add_batch()}.parquet"
+    content = (bench.project.incoming / first).read_bytes()
+    bench.put("a_copy.parquet", content)
+    earlier = (bench.project.incoming / first).stat().st_mtime - 5
+    os.utime(bench.project.incoming / first, (earlier, earlier))
+    assert list(bench.once()) == [first]
+    assert bench.entry("a_copy.parquet").reason == f"same content as incoming/{first}"
+
+
 def test_a_file_replaced_after_it_was_processed_is_reported_and_not_used(bench):
     name = f"{bench.project.add_batch()}.parquet"
     bench.once()

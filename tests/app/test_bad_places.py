@@ -96,6 +96,16 @@ def test_a_folder_that_may_not_be_read(tmp_path):
     assert settled(project) == {name: 1.0}
 
 
+def test_without_a_folder_of_labels_batches_are_judged_all_the_same(tmp_path):
+    project = Project.create(tmp_path, changes=OFF)
+    names = [project.add_batch(labels=False) for _ in range(2)]
+    project.labels.rmdir()
+    with open_application(project.config) as app:
+        with pytest.raises(SourceError, match=r"labels.*no such file or folder; create it, or correct `labels.path`"):
+            app.once()
+        assert [record["batch"] for record in app.store.records("tiny")] == names
+
+
 def test_a_full_disk(tmp_path):
     project = Project.create(tmp_path / "project", changes=OFF)
     with small_disk(tmp_path / "disk", 8192) as disk:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.app.journal import ATTEMPT_BEGUN
+from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.status import deployment_status
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState
 from monitor.domain.verdict import Channel, ColumnFinding, Verdict
@@ -123,6 +125,32 @@ def test_the_last_attempt(store):
     attempt = deployment_status(store, stored.deployment(), NOW).last_attempt
     assert attempt is not None
     assert (attempt.outcome, attempt.at, attempt.reason) == ("reject", stored.FIRST + stored.DAY, "it was a reject")
+    assert not attempt.dry_run
+
+
+def test_an_attempt_that_has_begun_runs_as_long_as_somebody_is_at_work(store):
+    stored.put_attempt(store, stored.FIRST, "promote")
+    with store.transaction() as tx:
+        tx.add_event("prices", NOW, ATTEMPT_BEGUN, {"trigger": "operator", "dry_run": True})
+    store.acquire_lease(pass_lease("prices"), owner="somebody", now=NOW, until=NOW + stored.DAY)
+    for later, outcome in ((timedelta(0), "running"), (2 * stored.DAY, "lost")):
+        attempt = deployment_status(store, stored.deployment(), NOW + later).last_attempt
+        assert attempt is not None
+        assert (attempt.outcome, attempt.dry_run) == (outcome, True)
+
+
+def test_whether_a_daemon_is_at_work_and_its_passes_fail(store):
+    def seen() -> tuple[str | None, str | None]:
+        status = deployment_status(store, stored.deployment(), NOW)
+        return status.daemon, status.failing.error if status.failing else None
+
+    assert seen() == (None, None)
+    store.acquire_lease(duty_lease("prices"), owner="a daemon", now=NOW, until=NOW + stored.DAY)
+    steps = [("pass_failed", "no such folder"), ("pass_failed", "no permission"), ("pass_recovered", None)]
+    for event, error in steps:
+        with store.transaction() as tx:
+            tx.add_event("prices", NOW, event, {"error": error} if error else {})
+        assert seen() == ("a daemon", error)
 
 
 def test_deliveries_wait_until_they_are_done(store):

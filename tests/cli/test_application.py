@@ -194,6 +194,16 @@ def test_labels_import_joins_and_says_so(monitor: Monitor, copy: Project):
     assert "imported before" in again.out
 
 
+def test_labels_import_of_a_file_that_is_refused_leaves_nothing_waiting(monitor: Monitor, copy: Project):
+    file = copy.folder / "wrong.csv"
+    file.write_text("row_id,label\nr1,UP\n")
+    said = monitor("-c", copy.config, "labels", "import", file)
+    assert said.code == 1
+    assert "wrong.csv" in said.err
+    assert monitor("-c", copy.config, "status", "--json").json[0]["labels_waiting"] == 0
+    assert monitor("-c", copy.config, "labels", "import", file).code == 1, "and is refused again"
+
+
 def test_labels_import_of_no_file(monitor: Monitor, lived: Project):
     said = monitor("-c", lived.config, "labels", "import", "nowhere.parquet")
     assert said.code == 3

@@ -171,6 +171,9 @@ class FakeStore:
             self._tables.leases[name] = (owner, aware(until))
             return None
 
+    def lease_holder(self, name: str, *, now: datetime) -> str | None:
+        return _holder(self._tables.leases.get(name), asker="", now=aware(now))
+
     def release_lease(self, name: str, *, owner: str) -> None:
         with self._lock:
             if self._tables.leases.get(name, ("", None))[0] == owner:

@@ -181,6 +181,9 @@ def test_a_lease_excludes_others_until_it_runs_out_or_is_released(store: Store):
         return store.acquire_lease("shop", owner=owner, now=now, until=now + HOUR)
 
     assert acquire("a", T0) is None
+    assert store.lease_holder("shop", now=T0) == "a"
+    assert store.lease_holder("shop", now=T0 + 2 * HOUR) is None
+    assert store.lease_holder("bank", now=T0) is None
     assert acquire("b", T0) == "a"
     assert acquire("a", T0 + HOUR / 2) is None  # renewed
     assert acquire("b", T0 + HOUR) == "a"
@@ -195,6 +198,7 @@ def test_a_lease_excludes_others_until_it_runs_out_or_is_released(store: Store):
 def test_the_lease_of_a_dead_process_is_free(store: Store):
     dead = dead_identity()
     assert store.acquire_lease("shop", owner=dead, now=T0, until=LATER) is None
+    assert store.lease_holder("shop", now=T0) is None
     assert store.acquire_lease("shop", owner=own_identity(), now=T0, until=LATER) is None
     assert store.acquire_lease("shop", owner=dead, now=T0, until=LATER) == own_identity()
 

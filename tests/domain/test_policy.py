@@ -138,6 +138,13 @@ def test_after_a_rollback_every_attempt_waits_longer_and_after_three_a_human_is_
     assert state.taken_back == 0
 
 
+def test_a_candidate_that_waits_for_a_person_is_no_attempt_that_did_not_help():
+    state = attempted(PolicyState(batches=9), T0, promoted=False, alarm=True)
+    for _ in range(5):
+        state = attempted(state, T0, promoted=None, alarm=True)
+    assert (state.failures, state.last_promoted, len(state.attempts)) == (1, False, 6)
+
+
 def test_no_attempt_while_a_candidate_is_in_shadow():
     seen = Seen(now=T0, judged=True, new_labels=5000, new_batches=9, shadow="version 2 is scored in shadow")
     assert decide(observe(PolicyState(), seen), seen, RULE).decision is Decision.WAIT_SHADOW

@@ -153,11 +153,18 @@ def put_champion(store: SqlStore, new: Manifest, *, at: datetime = FIRST, reason
         )
 
 
-def put_attempt(store: SqlStore, at: datetime, outcome: str, *, deployment: str = "prices") -> None:
+def put_attempt(
+    store: SqlStore,
+    at: datetime,
+    outcome: str,
+    *,
+    deployment: str = "prices",
+    trigger: str = "change",
+    dry_run: bool = False,
+) -> None:
+    body = {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": trigger, "dry_run": dry_run}
     with store.transaction() as tx:
-        tx.add_event(
-            deployment, at, "attempt", {"outcome": outcome, "reason": f"it was a {outcome}", "trigger": "change"}
-        )
+        tx.add_event(deployment, at, "attempt", body)
 
 
 def see(

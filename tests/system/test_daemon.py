@@ -141,10 +141,13 @@ def test_a_model_that_fails_is_tried_again_until_it_is_mended(project, start):
     names = [project.add_batch(), project.add_batch()]
     told = running.wait_for("pass_failed", count=2)
     assert "no luck today" in str(told["error"])
+    assert "no luck today" in monitor(project, "status", "tiny").stdout
     assert recorded(project) == ["batch_000"]
     fault.unlink()
     until(lambda: names[-1] in recorded(project))
     running.wait_for("pass_recovered")
     assert recorded(project) == ["batch_000", *names]
+    assert "passes fail" not in monitor(project, "status", "tiny").stdout
     assert len(store(project).events("tiny", event="pass_failed")) == 1, "the journal is for changes"
+    assert len(store(project).events("tiny", event="pass_recovered")) == 1
     assert running.stop() == 0

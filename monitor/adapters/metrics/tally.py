@@ -12,6 +12,7 @@ from monitor.app.ports import Store
 from monitor.app.status import newest_judged, newest_matured, was_judged
 from monitor.config.sources import LabelsConfig
 from monitor.domain.gate import Outcome
+from monitor.domain.policy import Trigger
 from monitor.domain.verdict import Channel, Verdict
 
 OUTCOMES = (*(outcome.value for outcome in Outcome), "failed")  # of an attempt
@@ -62,8 +63,9 @@ class Tally:
         """Count what has come since; raises StoreError and has then counted nothing twice."""
         self._update_records()
         if attempts := self._events_when_new("attempt"):
-            self.attempts = Counter(attempt["outcome"] for attempt in attempts)
-            self.last_attempt = attempts[-1]
+            counted = [one for one in attempts if not (one["dry_run"] and one["trigger"] == Trigger.OPERATOR.value)]
+            self.attempts = Counter(attempt["outcome"] for attempt in counted)
+            self.last_attempt = counted[-1] if counted else None
         if trials := self._events_when_new("trial_ended"):
             self.trials = Counter(trial["finding"] for trial in trials)
         for event in CHAMPION_EVENTS:

@@ -148,6 +148,11 @@ class SqlStore:
         with self._open(self._writer) as connection:
             connection.execute(RELEASE, {"lease": name, "holder": owner})
 
+    def lease_holder(self, name: str, *, now: datetime) -> str | None:
+        found = self._all(select(leases).where(leases.c.name == name))
+        held = [str(row.owner) for row in found if _is_held(row.owner, row.until, asker="", now=aware(now))]
+        return held[0] if held else None
+
     # history
 
     def records(self, deployment: str, *, last: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
