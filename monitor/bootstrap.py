@@ -51,7 +51,7 @@ from monitor.app.reports import Reports
 from monitor.app.retrain_model import Orders, retrain
 from monitor.app.runtime import Runtime
 from monitor.config.deployment import Deployment
-from monitor.config.reading import load_deployments, load_settings
+from monitor.config.reading import deployment_names, load_deployments, load_settings
 from monitor.config.settings import Settings
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.label_trust import Doubt
@@ -346,18 +346,17 @@ class Application:
 
 
 def open_application(config_folder: Path, *, names: Sequence[str] | None = None, log: Log | None = None) -> Application:
-    """Read the configuration and open the store; the others than `names` are as if they were not there.
+    """Read the configuration and open the store; others than `names` are as if they were not there, and not read.
 
     Raises ConfigError, StoreError.
     """
 
     def read() -> Configuration:
-        settings, deployments = load_settings(config_folder), load_deployments(config_folder)
+        settings, known = load_settings(config_folder), deployment_names(config_folder)
         for name in names or ():
-            if name not in deployments:
-                raise ConfigError(f"no deployment {name!r}; known are {', '.join(sorted(deployments)) or 'none'}")
-        chosen = {name: deployments[name] for name in names} if names else deployments
-        return Configuration(settings=settings, deployments=chosen)
+            if name not in known:
+                raise ConfigError(f"no deployment {name!r}; known are {', '.join(known) or 'none'}")
+        return Configuration(settings=settings, deployments=load_deployments(config_folder, names or None))
 
     def open_store(settings: Settings) -> Store:
         settings.data_folder.mkdir(parents=True, exist_ok=True)

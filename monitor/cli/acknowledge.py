@@ -25,8 +25,8 @@ def acknowledge(
     reason: Reason = "by hand",
 ) -> None:
     """Close the standing alarm: what the data have moved to is ordinary from now on; safe beside the daemon."""
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         closed = app.acknowledge(chosen, channel, reason)
     if session.json:
         output.emit({"deployment": chosen, "reason": reason, "closed": [one.to_dict() for one in closed]})

@@ -25,8 +25,8 @@ def journal(
     ] = None,
 ) -> None:
     """List decisions, attempts, promotions, failures and what was done by hand, oldest first."""
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         entries = app.store.events(chosen, event=event, last=last, before=before)
         others = [] if entries else app.store.events(chosen, last=_LOOKED_THROUGH)
     if session.json:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,10 +32,9 @@ def import_(
     second: Annotated[str | None, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON Lines.")] = None,
 ) -> None:
     """Join the labels of a file to the batches they belong to and restate their performance."""
-    with session.application() as app:
-        name, file = pick_with(app.deployments, first, second)
-        with output.progress("training the first model") as progress:
-            counts = app.import_labels(name, Path(file), progress)
+    name, file = pick_with(session.deployments, first, second)
+    with session.application([name]) as app, output.progress("training the first model") as progress:
+        counts = app.import_labels(name, Path(file), progress)
     if session.json:
         output.emit({"deployment": name, "file": file, **counts})
         return
@@ -61,8 +60,8 @@ def held(session: Session, name: Name = None) -> None:
     """List the windows whose labels are held, and those that were rejected or released."""
     from monitor.app.doubtful_labels import doubtful_labels
 
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         doubts = doubtful_labels(app.store, chosen)
     if session.json:
         output.emit([doubt.to_dict() for doubt in doubts])
@@ -77,21 +76,21 @@ def held(session: Session, name: Name = None) -> None:
 
 def release(session: Session, chosen: Chosen = None, reason: Reason = "by hand") -> None:
     """Say that held labels are right: they are judged and learnt from. All that are held, or the named batches."""
-    with session.application() as app:
-        name, batches = _chosen(app.deployments, chosen or [])
+    name, batches = _chosen(session.deployments, chosen or [])
+    with session.application([name]) as app:
         changed = app.release_labels(name, batches, reason)
     _tell(session, name, "released", changed)
 
 
 def reject(session: Session, chosen: Chosen = None, reason: Reason = "by hand") -> None:
     """Say that labels are wrong: they are never learnt from. All that are held, or the named batches."""
-    with session.application() as app:
-        name, batches = _chosen(app.deployments, chosen or [])
+    name, batches = _chosen(session.deployments, chosen or [])
+    with session.application([name]) as app:
         changed = app.reject_labels(name, batches, reason)
     _tell(session, name, "rejected", changed)
 
 
-def _chosen(known: Mapping[str, Any], words: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _chosen(known: Collection[str], words: Sequence[str]) -> tuple[str, Sequence[str]]:
     """Read `[NAME] [BATCH]...`: the first word is the deployment if there is one of that name."""
     if words and words[0] in known:
         return words[0], words[1:]

@@ -26,9 +26,9 @@ def status(
     from monitor.app.status import deployment_status
     from monitor.cli.status_view import overview, status_block
 
-    with session.application() as app:
+    names = names_or_all(session.deployments, name)
+    with session.application(names) as app:
         now = datetime.now(UTC)
-        names = names_or_all(app.deployments, name)
         found = [deployment_status(app.store, app.deployments[one], now) for one in names]
     if session.json:
         output.emit([one.to_dict() for one in found])
@@ -49,8 +49,8 @@ def history(
     last: Annotated[int, typer.Option("--last", "-n", min=1, help="How many batches, the newest ones.")] = 20,
 ) -> None:
     """List judged batches, oldest first; with `--json` the full records, one per line."""
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         records = app.store.records(chosen, last=last)
         total = app.store.count_records(chosen)
         metric = app.deployments[chosen].performance.metric
@@ -72,10 +72,9 @@ def report(
     second: Annotated[str | None, typer.Argument(metavar="BATCH", help="Batch, as `history` names it.")] = None,
 ) -> None:
     """Write an HTML report of a batch against the model's reference rows, and print where it is."""
-    with session.application() as app:
-        name, batch = pick_with(app.deployments, first, second)
-        with output.stderr().status(f"writing the report of {batch} …"):
-            made = app.report(name, batch)
+    name, batch = pick_with(session.deployments, first, second)
+    with session.application([name]) as app, output.stderr().status(f"writing the report of {batch} …"):
+        made = app.report(name, batch)
     if session.json:
         file = None if made.file is None else str(made.file)
         output.emit({"deployment": name, "batch": batch, "report": file, "reason": made.reason})

@@ -30,8 +30,8 @@ def list_(
     ] = None,
 ) -> None:
     """List the versions with what they were trained on and how good they were; the champion is marked."""
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         manifests = app.store.manifests(chosen)
         if trained_on is not None:
             manifests = [m for m in manifests if trained_on in m.lineage.batches]
@@ -53,8 +53,9 @@ def list_(
 
 def show(session: Session, first: NameThen, second: Version = None) -> None:
     """Show all that is recorded about a version: data, code, parameters, metrics, files."""
-    with session.application() as app:
-        name, manifest = _version(app, first, second)
+    name, text = pick_with(session.deployments, first, second)
+    with session.application([name]) as app:
+        manifest = _version(app, name, text)
         aliases = aliases_of(app.store, name).get(manifest.version, [])
         moves = [
             m for m in app.store.alias_history(name, Alias.CHAMPION) if manifest.version in (m.version, m.previous)
@@ -86,12 +87,10 @@ def add(
 
     One that is served elsewhere has no WEIGHTS: NAME and --held-out, rows with its scores, are all there is.
     """
-    with session.application() as app:
-        if second is None and first in app.deployments and app.deployments[first].model.code is None:
-            name, weights = first, None
-        else:
-            name, folder = pick_with(app.deployments, first, second)
-            weights = Path(folder)
+    alone = second is None and first in session.deployments
+    name, folder = (first, first) if alone else pick_with(session.deployments, first, second)
+    with session.application([name]) as app:
+        weights = None if alone and app.deployments[name].model.code is None else Path(folder)
         manifest = app.add_model(name, weights, code=code, held_out=held_out)
         aliases = aliases_of(app.store, name).get(manifest.version, [])
     if session.json:
@@ -104,8 +103,9 @@ def add(
 
 def promote(session: Session, first: NameThen, second: Version = None, reason: Reason = "by hand") -> None:
     """Make a version the champion: its model, reference and detector take over together."""
-    with session.application() as app:
-        name, manifest = _version(app, first, second)
+    name, text = pick_with(session.deployments, first, second)
+    with session.application([name]) as app:
+        manifest = _version(app, name, text)
         already = app.store.alias(name, Alias.CHAMPION) == manifest.version
         move = app.promote(name, manifest.version, reason)
     if already and not session.json:
@@ -116,8 +116,8 @@ def promote(session: Session, first: NameThen, second: Version = None, reason: R
 
 def rollback(session: Session, name: Name = None, reason: Reason = "by hand") -> None:
     """Go back to the champion before this one."""
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         move = app.rollback(chosen, reason)
     _moved(session, chosen, move)
 
@@ -130,10 +130,9 @@ def _moved(session: Session, name: str, move: AliasMove) -> None:
     output.stdout().print(f"{name}: the {move.alias.value} is version {move.version}{before}")
 
 
-def _version(app: Application, first: str, second: str | None) -> tuple[str, Manifest]:
-    name, text = pick_with(app.deployments, first, second)
+def _version(app: Application, name: str, text: str) -> Manifest:
     manifests = {str(m.version): m for m in app.store.manifests(name)}
     manifest = manifests.get(text.removeprefix("v"))
     if manifest is None:
         raise ConfigError(f"{name}: no version {text!r}; known are {', '.join(manifests) or 'none'}")
-    return name, manifest
+    return manifest

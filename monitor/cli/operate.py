@@ -49,8 +49,8 @@ def once(
     """Judge everything that waits, then exit; one line per batch as it is judged."""
     from monitor.app.advance import Listener
 
-    with session.application() as app:
-        names = names_or_all(app.deployments, name)
+    names = names_or_all(session.deployments, name)
+    with session.application(names) as app:
         console = output.stdout()
 
         def show_attempt(attempt: Attempt) -> None:
@@ -102,8 +102,8 @@ def retrain(  # noqa: PLR0917 - typer reads the options off the signature
     from monitor.cli.attempt_view import attempt_page
 
     orders = _orders(dry_run, approve, candidates, since)
-    with session.application() as app:
-        chosen = pick(app.deployments, name)
+    chosen = pick(session.deployments, name)
+    with session.application([chosen]) as app:
         metric = app.deployments[chosen].performance.metric
         with output.progress(f"retraining {chosen}") as progress:
             result = app.retrain(chosen, orders, progress)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monitor.errors import ConfigError
 
@@ -38,9 +38,18 @@ class Session:
             return self.config
         return Path(os.environ.get(_ENVIRONMENT) or _DEFAULT)
 
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """Names of all that are configured, known without reading them. Raises ConfigError without the folder."""
+        from monitor.config.reading import deployment_names
+
+        return deployment_names(self.config_folder)
+
     @contextmanager
     def application(self, names: Sequence[str] | None = None, *, talkative: bool = False) -> Iterator[Application]:
         """Open the application, with all deployments or those in `names`, and close it again.
+
+        Nothing is read of others than `names`: one that is broken keeps nobody from working on the rest.
 
         Raises ConfigError, StoreError.
         `talkative` logs from the configured level on, as a daemon does; otherwise only warnings are shown.
@@ -67,7 +76,7 @@ class Session:
         return configure(config.format, level)
 
 
-def pick(known: Mapping[str, Any], name: str | None) -> str:
+def pick(known: Collection[str], name: str | None) -> str:
     """Return `name` when it is known, or the only known one when none is given; raises ConfigError otherwise."""
     if name is None:
         if len(known) == 1:
@@ -82,14 +91,14 @@ def pick(known: Mapping[str, Any], name: str | None) -> str:
     return name
 
 
-def pick_with(known: Mapping[str, Any], first: str, second: str | None) -> tuple[str, str]:
+def pick_with(known: Collection[str], first: str, second: str | None) -> tuple[str, str]:
     """Read `[NAME] VALUE`: with one argument it is the value, and the only deployment is meant."""
     if second is None:
         return pick(known, None), first
     return pick(known, first), second
 
 
-def names_or_all(known: Mapping[str, Any], name: str | None) -> list[str]:
+def names_or_all(known: Collection[str], name: str | None) -> list[str]:
     """The one asked for, or all in the order of their files; raises ConfigError when there are none."""
     if name is None and known:
         return list(known)

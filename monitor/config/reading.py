@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +19,7 @@ _T = TypeVar("_T", bound=BaseModel)
 
 def load_settings(folder: Path) -> Settings:
     """Read `folder/monitor.yaml`; a missing file means the defaults, a missing folder is a ConfigError."""
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such configuration folder; `monitor init` writes one")
+    _check_folder(folder)
     file = folder / "monitor.yaml"
     plain = _read(file) if file.exists() else {}
     return _parse(Settings, {**plain, "project": folder.resolve().parent}, file)
@@ -38,10 +37,32 @@ def load_deployment(file: Path) -> Deployment:
     return deployment
 
 
-def load_deployments(folder: Path) -> dict[str, Deployment]:
-    """Read all `folder/deployments/*.yaml`, by name."""
-    files = sorted((folder / "deployments").glob("*.yaml"))
-    return {file.stem: load_deployment(file) for file in files}
+def deployment_names(folder: Path) -> tuple[str, ...]:
+    """Of all `folder/deployments/*.yaml`, whatever is in them; a missing folder is a ConfigError."""
+    _check_folder(folder)
+    return tuple(sorted(file.stem for file in (folder / "deployments").glob("*.yaml")))
+
+
+def load_deployments(folder: Path, names: Iterable[str] | None = None) -> dict[str, Deployment]:
+    """Read the deployments of these names, by default all; what is wrong with the others does not matter.
+
+    Raises ConfigError with the errors of every file that was read, and for a name without a file.
+    """
+    found: dict[str, Deployment] = {}
+    errors: list[str] = []
+    for name in deployment_names(folder) if names is None else names:
+        try:
+            found[name] = load_deployment(folder / "deployments" / f"{name}.yaml")
+        except ConfigError as exc:
+            errors.append(str(exc))
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such configuration folder; `monitor init` writes one")
 
 
 def _read(file: Path) -> dict[str, Any]:

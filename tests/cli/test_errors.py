@@ -68,6 +68,60 @@ def test_two_deployments_and_no_name(monitor: Monitor, fresh: Project):
     assert (said.code, said.err) == (2, "monitor: which deployment? known are other, tiny\n")
 
 
+BROKEN = "other.yaml: unknown key 'retrain.cooldwon'; did you mean 'cooldown'?"
+
+
+@pytest.fixture
+def half_broken(fresh: Project) -> Project:
+    """A deployment that was judged once, and another one whose file has an error since."""
+    text = (fresh.config / "deployments" / "tiny.yaml").read_text()
+    other = fresh.config / "deployments" / "other.yaml"
+    other.write_text(text.replace("name: tiny", "name: other").replace("retrain:", "retrain:\n  cooldwon: 3 batches"))
+    return fresh
+
+
+NAMED = [
+    (("status",), ()),
+    (("history",), ()),
+    (("journal",), ()),
+    (("once",), ()),
+    (("models", "list"), ()),
+    (("models", "show"), ("1",)),
+    (("models", "promote"), ("1",)),
+    (("labels", "held"), ()),
+    (("acknowledge",), ()),
+    (("labels", "import"), ("labels/batch_000.parquet",)),
+]
+
+
+def test_a_broken_file_of_another_deployment_stops_nobody(monitor: Monitor, half_broken: Project):
+    half_broken.add_batch()
+    assert monitor("-c", half_broken.config, "once", "tiny").code == 0
+    for command, more in NAMED:
+        given = (half_broken.folder / word if "/" in word else word for word in more)
+        said = monitor("-c", half_broken.config, *command, "tiny", *given)
+        assert (said.code, "other" in said.err) == (0, False), (command, said.err)
+    said = monitor("-c", half_broken.config, "labels", "release", "tiny", "batch_000")
+    assert said.code == 2 and "are not held" in said.err
+    said = monitor("-c", half_broken.config, "models", "rollback", "tiny")
+    assert said.code == 2 and "no earlier champion" in said.err
+    assert monitor("-c", half_broken.config, "retrain", "tiny", "--dry-run").code in (0, 5)
+    said = monitor("-c", half_broken.config, "report", "tiny", "none")
+    assert said.code == 2 and "no scored batch" in said.err
+
+
+def test_without_a_name_every_error_of_every_file_is_told(monitor: Monitor, half_broken: Project):
+    half_broken.configure({"batches": {"settle": "soon"}})
+    for command in ("status", "once", "rules", "run"):
+        said = monitor("-c", half_broken.config, command)
+        assert said.code == 2
+        assert BROKEN in said.err
+        assert "tiny.yaml: batches.settle" in said.err
+    said = monitor("-c", half_broken.config, "status", "other")
+    assert said.code == 2
+    assert BROKEN in said.err and "tiny" not in said.err
+
+
 def test_a_defect_is_two_lines_and_the_traceback_is_in_the_data_folder(monitor: Monitor, fresh: Project):
     assert monitor("-c", fresh.config, "status").code == 0
     with open_store(fresh.folder / "var").transaction() as tx:
