@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import yaml
 
@@ -18,12 +18,14 @@ _METRIC = {LabelKind.BINARY: "roc_auc", LabelKind.MULTICLASS: "accuracy", LabelK
 _MOST_SEGMENT_VALUES = 12
 
 
-def propose_deployment(file: Path, *, name: str, label: str | None = None, scores: Sequence[str] = ()) -> str:
+def propose_deployment(
+    file: Path, *, name: str, path: str, label: str | None = None, scores: Sequence[str] = ()
+) -> str:
     """The text of `deployments/NAME.yaml`; it loads as it is, and its comments say what was guessed and why.
 
-    `scores` of a model that is served elsewhere: one column, or `CLASS=COLUMN` for each class. Raises ConfigError when
-    the label cannot be told, a column of scores is not there or no column is left to learn from, DataError and
-    SourceError when the file cannot be read.
+    `path`: of the file, as a deployment names it. `scores` of a model that is served elsewhere: one column, or
+    `CLASS=COLUMN` for each class. Raises ConfigError when the label cannot be told, a column of scores is not there or
+    no column is left to learn from, DataError and SourceError when the file cannot be read.
     """
     content = read_content(str(file), "the file to look at")
     names = read_raw(content, file.name, scalars=()).columns
@@ -38,18 +40,18 @@ def propose_deployment(file: Path, *, name: str, label: str | None = None, score
     if not roles.features:
         reasons = "; ".join(f"{c.name}: {c.skip}" for c in roles.skipped)
         raise ConfigError(f"{file}: no column is left to learn from ({reasons or 'there is no other'})")
-    return "\n".join(_lines(file, name, roles, scores, raw.frame.height)) + "\n"
+    return "\n".join(_lines(path, name, roles, scores, raw.frame.height)) + "\n"
 
 
-def _lines(file: Path, name: str, roles: Roles, scores: Sequence[str], rows: int) -> Iterator[str]:
-    suffix = suffix_of(file.name)
-    yield f"# Written by looking at {rows} rows of {_comment(file.name)}. Everything guessed says so: read it through."
+def _lines(path: str, name: str, roles: Roles, scores: Sequence[str], rows: int) -> Iterator[str]:
+    suffix, looked_at = suffix_of(path), _comment(PurePath(path).name)
+    yield f"# Written by looking at {rows} rows of {looked_at}. Everything guessed says so: read it through."
     yield f"name: {_scalar(name)}"
     yield "model:"
     yield from _model(roles, scores)
     yield "training:"
     use = "its rows and scores are what batches are held against" if scores else "the first model is trained from it"
-    yield f"  path: {_scalar(file.as_posix())}  # {use}; relative to the project folder"
+    yield f"  path: {_scalar(path)}  # {use}; relative to the project folder"
     yield "schema:"
     yield from _roles(roles)
     yield "  features:"

@@ -38,7 +38,6 @@ from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 from monitor.errors import BusyError, DataError
 
 _NOTHING = Validated(rows=pa.table({}), rejected=pa.table({}))
-_AT_ONCE = (Channel.INPUTS, Channel.PREDICTIONS, Channel.LABELS)  # judged with the batch; performance comes later
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,8 @@ def _draft(
     if isinstance(seen, Judged):
         verdicts, prior, fit, expected = dict(seen.verdicts), seen.label_prior, seen.label_fit, seen.expected
     else:
-        verdicts = {c: ChannelVerdict(channel=c, verdict=seen.verdict, reason=seen.reason) for c in _AT_ONCE}
+        at_once = (Channel.INPUTS, Channel.PREDICTIONS, *((Channel.LABELS,) if champion.reference.label_shift else ()))
+        verdicts = {c: ChannelVerdict(channel=c, verdict=seen.verdict, reason=seen.reason) for c in at_once}
         prior, fit = {}, None
     verdicts[Channel.PERFORMANCE] = ChannelVerdict(
         channel=Channel.PERFORMANCE, verdict=Verdict.INSUFFICIENT_DATA, reason="labels have not come yet"

@@ -10,6 +10,7 @@ import pyarrow as pa
 from monitor.app.runtime import Runtime
 from monitor.app.snapshot import TRAINING_FILE
 from monitor.domain.shift import Shift
+from monitor.domain.verdict import Channel
 from monitor.errors import ConfigError
 
 
@@ -27,8 +28,11 @@ def report_batch(rt: Runtime, batch: str) -> Report:
     Raises ConfigError for a batch that was never scored, MonitorError when the report could not be made.
     """
     record = rt.store.record(rt.name, batch)
-    if record is None or record["model_version"] is None:
-        raise ConfigError(f"{rt.name}: no scored batch {batch!r}; `monitor history {rt.name}` lists them")
+    if record is None:
+        raise ConfigError(f"{rt.name}: no judged batch {batch!r}; `monitor history {rt.name}` lists them")
+    if record["model_version"] is None:
+        why = record["verdicts"][Channel.INPUTS.value]["reason"]
+        raise ConfigError(f"{rt.name}: {batch!r} was not scored, so that there is nothing to report: {why}")
     version = record["model_version"]
     if batch not in rt.collected:
         raise ConfigError(f"{rt.name}: the rows of {batch!r} are kept no longer (`retain.rows`)")

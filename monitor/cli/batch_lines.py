@@ -19,9 +19,10 @@ _PLACES = {"champion": "", "shadow": " in shadow", "waiting": " waits for a pers
 _WORST_FIRST = ("bad_data", "drift", "ok")
 
 
-def batch_line(record: Mapping[str, Any]) -> Text:
+def batch_line(record: Mapping[str, Any], *, name_deployment: bool) -> Text:
     """For a terminal that scrolls: when, which, how many rows, what was seen, what was decided."""
-    line = Text(f"{output.moment(datetime.fromisoformat(record['window_end']))}  {record['batch']}  ")
+    named = f"{record['deployment']}  " if name_deployment else ""
+    line = Text(f"{output.moment(datetime.fromisoformat(record['window_end']))}  {named}{record['batch']}  ")
     line.append(output.count(record["rows"], "row"))
     if record["quarantined"]:
         line.append(f" (+{record['quarantined']:,} quarantined)", style="yellow")

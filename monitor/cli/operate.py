@@ -65,7 +65,7 @@ def once(
             if session.json:
                 output.emit_line(record.to_dict())
             else:
-                console.print(batch_line(record.to_dict()))
+                console.print(batch_line(record.to_dict(), name_deployment=len(names) > 1))
 
         with output.progress("training") as progress:
             listener = Listener(record=show, attempt=show_attempt, conclusion=show_conclusion, progress=progress)

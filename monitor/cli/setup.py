@@ -115,8 +115,8 @@ def init(  # noqa: PLR0917 - typer reads the options off the signature
     from monitor.adapters.inspection import propose_deployment
 
     chosen = name or _name_of(file)
-    configured = _as_configured(file, session.config_folder)
-    text = propose_deployment(configured, name=chosen, label=label, scores=scores or ())
+    path = _as_configured(file, session.config_folder)
+    text = propose_deployment(file, name=chosen, path=path, label=label, scores=scores or ())
     target = out or session.config_folder / "deployments" / f"{chosen}.yaml"
     if target.exists():
         raise ConfigError(f"{target}: exists already; give --name or --out, or remove it")
@@ -129,9 +129,10 @@ def init(  # noqa: PLR0917 - typer reads the options off the signature
         output.stderr().print("read it through, then: monitor check-config", style="dim")
 
 
-def _as_configured(file: Path, config_folder: Path) -> Path:
-    """Paths in a deployment are relative to the project folder; from elsewhere only an absolute one means the file."""
-    return file if Path.cwd() == config_folder.resolve().parent else file.resolve()
+def _as_configured(file: Path, config_folder: Path) -> str:
+    """Relative to the project folder, so that it can be moved with its data; a file elsewhere by its whole path."""
+    project, found = config_folder.resolve().parent, file.resolve()
+    return (found.relative_to(project) if found.is_relative_to(project) else found).as_posix()
 
 
 def _name_of(file: Path) -> str:

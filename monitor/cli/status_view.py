@@ -15,6 +15,7 @@ from monitor.cli import output
 from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.cli.shift_view import shift_line, shift_rows
 from monitor.cli.trial_view import beside_rows
+from monitor.domain.policy import Decision
 from monitor.domain.verdict import Channel, Verdict
 
 ASSUMED = {
@@ -245,7 +246,10 @@ def _next(status: DeploymentStatus) -> Text:
     if status.failing is not None:
         text.append("passes fail", style="bold red")
         text.append(f" since {output.moment(status.failing.since)} UTC: {status.failing.error}\n", style="red")
-    if status.decision is not None:
+    last, attempt = status.last, status.last_attempt
+    if status.decision == Decision.RETRAIN and last and attempt and attempt.at >= last.window_end:
+        text.append("waits for the next batch; the attempt that the last one decided on is made\n")
+    elif status.decision is not None:
         text.append_text(output.verdict_text(status.decision))
         text.append(f"  {status.decision_reason}\n")
     if status.waiting:

@@ -19,7 +19,7 @@ from monitor.errors import ConfigError, DataError, SourceError
 
 
 def propose(file: Path, tmp_path: Path, label: str | None = None) -> tuple[Deployment, str]:
-    text = propose_deployment(file, name="demo", label=label)
+    text = propose_deployment(file, name="demo", path=str(file), label=label)
     written = tmp_path / "demo.yaml"
     written.write_text(text, encoding="utf-8")
     return load_deployment(written), text
@@ -129,7 +129,7 @@ def test_a_small_file_with_traps_in_every_format(tmp_path, suffix):
 def test_what_is_commented_out_can_be_taken_in(tmp_path):
     file = tmp_path / "orders.csv"
     pl.DataFrame(small()).write_csv(file)
-    text = propose_deployment(file, name="demo")
+    text = propose_deployment(file, name="demo", path=str(file))
     taken_in = text.replace("# shop:", "shop:").replace("# 'note: free text':", "'note: free text':")
     features = yaml.safe_load(taken_in.replace("# segments:", "segments:"))["schema"]["features"]
     assert {"shop", "note: free text"} <= set(features)
@@ -166,9 +166,9 @@ def test_files_that_no_deployment_can_be_made_of(tmp_path, content, label, error
     file = tmp_path / "t.csv"
     file.write_text(content)
     with pytest.raises(error, match=message):
-        propose_deployment(file, name="demo", label=label)
+        propose_deployment(file, name="demo", path=str(file), label=label)
     with pytest.raises(SourceError, match="no such file"):
-        propose_deployment(tmp_path / "gone.csv", name="demo")
+        propose_deployment(tmp_path / "gone.csv", name="demo", path="gone.csv")
 
 
 @pytest.mark.parametrize(("scores", "expected"), [(["p"], {"yes": "p"}), (["yes=p", "no=q"], {"yes": "p", "no": "q"})])
@@ -178,10 +178,12 @@ def test_columns_with_the_scores_of_a_model_served_elsewhere_are_no_features(tmp
     file = tmp_path / "rows.csv"
     pl.DataFrame([{**row, "sold": "yes" if row["p"] > rng.random() else "no"} for row in rows]).write_csv(file)
     written = tmp_path / "demo.yaml"
-    written.write_text(propose_deployment(file, name="demo", label="sold", scores=scores), encoding="utf-8")
+    written.write_text(
+        propose_deployment(file, name="demo", path=str(file), label="sold", scores=scores), encoding="utf-8"
+    )
     deployment = load_deployment(written)
     assert deployment.schema_value.scores == expected
     assert not {"p", *expected.values()} & set(deployment.schema_.features)
     assert (deployment.model.code, deployment.retrain.mode) == (None, "off")
     with pytest.raises(ConfigError, match="no column 'z' of scores"):
-        propose_deployment(file, name="demo", label="sold", scores=["z"])
+        propose_deployment(file, name="demo", path=str(file), label="sold", scores=["z"])

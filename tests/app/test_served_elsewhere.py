@@ -15,6 +15,7 @@ import yaml
 from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
 from monitor.config.reading import load_deployment
+from monitor.domain.verdict import Verdict
 from monitor.errors import ConfigError
 from tests.support.project import START, Project, deployment, make_rows
 
@@ -145,8 +146,12 @@ def test_the_score_of_a_regression_is_its_value(tmp_path):
         (record,) = app.once()
         manifest = app.store.manifest("tiny", 1)
         batch = collected(app, record.batch)
+        (served.project.incoming / "no_batch.parquet").write_bytes(b"PAR1 and no more")
+        (bad,) = app.once()
     assert manifest is not None
     assert manifest.metrics["mae"] > 1
+    assert list(bad.verdicts) == list(record.verdicts), "a value has no classes whose shares could move"
+    assert bad.verdict == Verdict.BAD_DATA
     assert batch.column("score:value").equals(batch.column("guess"))
 
 

@@ -178,6 +178,9 @@ def test_once_says_why_a_batch_is_bad(monitor: Monitor, copy: Project):
     assert said.code == 0
     assert "bad data" in said.out
     assert f"{name}.parquet" in said.out.replace("\n", "")
+    report = monitor("-c", copy.config, "report", "tiny", name)
+    assert report.code == 2
+    assert f"'{name}' was not scored, so that there is nothing to report" in report.err
 
 
 def test_labels_import_joins_and_says_so(monitor: Monitor, copy: Project):

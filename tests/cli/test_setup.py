@@ -36,6 +36,14 @@ def test_init_from_elsewhere_names_the_file_by_its_whole_path(monitor: Monitor, 
     assert deployment.training.path == str(file)
 
 
+def test_init_from_elsewhere_names_a_file_of_the_project_as_the_project_does(monitor: Monitor, fresh: Project):
+    file = fresh.folder / "training.parquet"
+    said = monitor("-c", fresh.config, "init", file, "--name", "moved", "--label", "y", "--json")
+    deployment = load_deployment(Path(said.json["file"]))
+    assert deployment.training is not None
+    assert deployment.training.path == "training.parquet", "so that the folder can be moved"
+
+
 def test_check_config_says_ok_and_what_is_not_there_yet(monitor: Monitor, fresh: Project):
     said = monitor("-c", fresh.config, "check-config")
     assert (said.code, said.out, said.err) == (0, "tiny: ok\n", "")
