@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from monitor.app import journal
+from monitor.app.push import REFUSED
 from monitor.cli import output
 from monitor.cli.batch_lines import attempt_line, conclusion_line
 
@@ -21,8 +23,8 @@ _SENTENCES = {
     "labels_released": "{batch}, by {by}: {reason}",
     "labels_rejected": "{batch}, by {by}: {reason}",
     "acknowledged": "{channel} on {batch}: {reason}",
-    "pass_failed": "{error}",
-    "push_refused": "{kind} {id}: {error}",
+    journal.PASS_FAILED: "{error}",
+    REFUSED: "{kind} {id}: {error}",
 }
 
 
@@ -45,14 +47,19 @@ def _told(entry: Mapping[str, Any]) -> Text:
         case "decision":
             said = f"  {entry['batch']}: {entry['reason']}"
             return output.verdict_text(entry["decision"]).append(said, style="default not bold")
-        case "attempt":
-            how = f"{entry['trigger'].replace('_', ' ')}{', dry run' if entry['dry_run'] else ''}"
-            return attempt_line(entry).append(f" ({how})", style="not bold dim")
+        case journal.ATTEMPT_BEGUN:
+            return Text(_begun_by(entry))
+        case journal.ATTEMPT:
+            return attempt_line(entry).append(f" ({_begun_by(entry)})", style="not bold dim")
         case "trial_ended":
             return conclusion_line(entry)
         case event if event in _SENTENCES:
             return Text(_SENTENCES[event].format_map(entry))
     return Text("; ".join(_parts(entry)))
+
+
+def _begun_by(entry: Mapping[str, Any]) -> str:
+    return f"{entry['trigger'].replace('_', ' ')}{', dry run' if entry['dry_run'] else ''}"
 
 
 def _parts(entry: Mapping[str, Any]) -> Iterator[str]:
