@@ -37,10 +37,12 @@ from monitor.app import champion
 from monitor.app.acknowledge import Acknowledged, acknowledge
 from monitor.app.add_model import add_model
 from monitor.app.advance import Listener, advance
+from monitor.app.contract import check_deployed
 from monitor.app.crashes import retrain_crashed
 from monitor.app.daemon import Daemon, Stopping
 from monitor.app.doubtful_labels import reject_labels, release_labels
 from monitor.app.import_labels import import_labels
+from monitor.app.known_classes import KnownClasses
 from monitor.app.leases import Leases
 from monitor.app.measures_of import measures_of
 from monitor.app.ports import CollectedData, LabelBook, Log, Scorer, Store
@@ -59,7 +61,7 @@ from monitor.domain.model import Progress
 from monitor.domain.policy import Trigger
 from monitor.domain.record import BatchRecord
 from monitor.domain.verdict import Channel
-from monitor.domain.version import Alias, AliasMove, Manifest
+from monitor.domain.version import AliasMove, Manifest
 from monitor.errors import ConfigError, MonitorError
 
 _PATIENCE = timedelta(minutes=1)  # of a command with a pass that is at work
@@ -180,10 +182,8 @@ class Application:
         found = self._read()
         seen = changes(Configuration(settings=self.settings, deployments=self.deployments), found)
         made = {name: self._made(found.deployments[name], found.settings) for name in (*seen.added, *seen.changed)}
-        for name, (runtime, _) in made.items():
-            version = self.store.alias(name, Alias.CHAMPION)
-            if version is not None and (manifest := self.store.manifest(name, version)) is not None:
-                champion.check_contract(runtime, manifest)
+        for name in made:
+            check_deployed(self.store, found.deployments[name])
         self.settings = found.settings
         for name in (*seen.removed, *seen.changed):
             threading.Thread(target=self._runtimes[name].retire, name=f"retiring {name}", daemon=True).start()
@@ -291,7 +291,13 @@ class Application:
         trigger_of(config.schedule)  # a cron line that cannot be read is an error now, not at the first wake-up
         schema, data, project = config.schema_value, settings.data_folder, settings.project
         sources = SourceMaker(
-            config=config, schema=schema, project=project, data=settings.data, store=self.store, clock=now_utc
+            config=config,
+            schema=schema,
+            project=project,
+            data=settings.data,
+            ledger=lambda kind, after: self.store.entries(config.name, kind, after=after),
+            classes=KnownClasses(self.store, config.name),
+            clock=now_utc,
         ).make()
         push = Push(deployment=config.name, store=self.store, inboxes=sources.inboxes, log=self.log)
         worker, beside = (

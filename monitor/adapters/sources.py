@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from monitor.adapters.file_source import FileBatchSource, FileLabelSource
 from monitor.adapters.inbox import BatchesWithInbox, WithInbox, batch_inbox, label_inbox
 from monitor.adapters.sql_source import SqlBatchSource, SqlLabelSource
-from monitor.app.known_classes import KnownClasses
-from monitor.app.ports import BatchSource, Clock, LabelSource, Store
+from monitor.app.ports import BatchSource, Clock, LabelSource
 from monitor.app.push import Inbox
 from monitor.config.deployment import Deployment
 from monitor.config.sources import LabelsConfig
@@ -31,13 +31,17 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMaker:
-    """`data` is as configured: relative to the project, or not."""
+    """`data` is as configured: relative to the project, or not. `ledger` gives the entries of a kind after an id.
+
+    `classes` are those that the champion knows. Neither is asked, nor anything read, until the sources are.
+    """
 
     config: Deployment
     schema: Schema
     project: Path
     data: Path
-    store: Store
+    ledger: Callable[[DeliveryKind, int], Sequence[LedgerEntry]]
+    classes: Callable[[], Sequence[str]]
     clock: Clock
 
     def make(self) -> Sources:
@@ -48,12 +52,11 @@ class SourceMaker:
         config, schema, project = self.config.labels, self.schema, self.project
         if config is None:
             return Sources(batches, None, self._no_labels, inboxes)
-        classes = KnownClasses(self.store, self.config.name)
-        label_files = label_inbox(pushed / "labels", project, config, schema, classes)
-        labels = WithInbox(label_files, self._labels(config, classes))
+        label_files = label_inbox(pushed / "labels", project, config, schema, self.classes)
+        labels = WithInbox(label_files, self._labels(config))
 
         def labels_in(file: Path) -> LabelSource:
-            return FileLabelSource(str(file.resolve()), config, schema, project, classes)
+            return FileLabelSource(str(file.resolve()), config, schema, project, self.classes)
 
         return Sources(batches, labels, labels_in, {**inboxes, DeliveryKind.LABELS: label_files})
 
@@ -63,17 +66,13 @@ class SourceMaker:
     def _batches(self) -> BatchSource | None:
         config, schema, project = self.config.batches, self.schema, self.project
         if config.source == "sql":
-            return SqlBatchSource(config, schema, project, self._batch_ledger, self.clock)
+            return SqlBatchSource(config, schema, project, partial(self.ledger, DeliveryKind.BATCH), self.clock)
         return FileBatchSource(config.path, config, schema, project) if config.path else None
 
-    def _labels(self, config: LabelsConfig, classes: KnownClasses) -> LabelSource | None:
+    def _labels(self, config: LabelsConfig) -> LabelSource | None:
         schema, project = self.schema, self.project
         if config.source == "sql":
-            return SqlLabelSource(config, schema, project, self._label_ledger, self.clock, classes)
-        return FileLabelSource(config.path, config, schema, project, classes) if config.path else None
-
-    def _batch_ledger(self, after: int) -> Sequence[LedgerEntry]:
-        return self.store.entries(self.config.name, DeliveryKind.BATCH, after=after)
-
-    def _label_ledger(self, after: int) -> Sequence[LedgerEntry]:
-        return self.store.entries(self.config.name, DeliveryKind.LABELS, after=after)
+            return SqlLabelSource(
+                config, schema, project, partial(self.ledger, DeliveryKind.LABELS), self.clock, self.classes
+            )
+        return FileLabelSource(config.path, config, schema, project, self.classes) if config.path else None

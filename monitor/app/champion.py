@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.app.add_model import take_in
+from monitor.app.contract import check_contract
 from monitor.app.earlier import in_force
 from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
@@ -37,23 +38,8 @@ def ensure_champion(rt: Runtime, progress: Progress) -> Champion:
         champion = rt.champion()
     if champion is None:
         raise LookupError(f"{rt.name}: no champion after training the first one")
-    check_contract(rt, champion.bundle.manifest)
+    check_contract(rt.config, champion.bundle.manifest)
     return champion
-
-
-def check_contract(rt: Runtime, manifest: Manifest) -> None:
-    """Raise ConfigError when the deployment, as configured now, is not the one that this version was trained for."""
-    if bool(manifest.code) != (rt.config.model.code is not None):
-        raise ConfigError(
-            f"{rt.name}: version {manifest.version} is {manifest.code or 'served elsewhere'}, the configuration has "
-            f"{rt.config.model.code or 'scores from elsewhere'}; that is another deployment: give it a new name"
-        )
-    trained_under = manifest.schema_fingerprint
-    if trained_under != rt.schema.fingerprint:
-        raise ConfigError(
-            f"{rt.name}: the schema's features or label changed since version {manifest.version} was trained "
-            f"({trained_under} → {rt.schema.fingerprint}); a changed schema is a new deployment: give it a new name"
-        )
 
 
 def deploy(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,20 +12,28 @@ import typer
 
 from monitor.cli import output
 from monitor.cli.session import Session
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from monitor.app.ports import Store
     from monitor.config.deployment import Deployment
     from monitor.config.settings import Settings
 
 
 def check_config(session: Session) -> None:
-    """Read the whole configuration and say what is wrong with it, without opening the store."""
+    """Read the whole configuration and say what a start would find wrong with it; nothing is made or changed."""
     from monitor.config.reading import load_settings
 
     settings = load_settings(session.config_folder)
-    good, errors = _read_all(session.config_folder)
-    warnings = [line for deployment in good for line in _doubts(settings, deployment)]
+    store, errors, warnings = _existing_store(settings, session.config_folder)
+    checks = [partial(_can_be_made, settings)]
+    with ExitStack() as stack:
+        if store is not None:
+            stack.callback(store.close)
+            checks.append(partial(_fits_champion, store))
+        good, wrong = _read_all(session.config_folder, checks)
+    errors += wrong
+    warnings += [line for deployment in good for line in _doubts(settings, deployment)]
     if not good and not errors:
         warnings.append(f"{session.config_folder / 'deployments'}: no deployments; `monitor init FILE` writes one")
     if session.json:
@@ -40,9 +50,8 @@ def check_config(session: Session) -> None:
         raise typer.Exit(ConfigError.exit_code)
 
 
-def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
-    """Every deployment that can be read, and every error of those that cannot: not only the first."""
-    from monitor.adapters.scheduler import trigger_of
+def _read_all(folder: Path, checks: Sequence[Callable[[Deployment], None]]) -> tuple[list[Deployment], list[str]]:
+    """Every deployment that is right, and every error of those that are not: not only the first."""
     from monitor.config.reading import load_deployment
 
     good: list[Deployment] = []
@@ -50,11 +59,51 @@ def _read_all(folder: Path) -> tuple[list[Deployment], list[str]]:
     for file in sorted((folder / "deployments").glob("*.yaml")):
         try:
             deployment = load_deployment(file)
-            trigger_of(deployment.schedule)
+            for check in checks:
+                check(deployment)
             good.append(deployment)
         except ConfigError as exc:
             errors += [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(exc).splitlines()]
     return good, errors
+
+
+def _existing_store(settings: Settings, folder: Path) -> tuple[Store | None, list[str], list[str]]:
+    """The store, if there is one already, with errors and warnings when it cannot be asked."""
+    from monitor.adapters.store.sql_store import SqlStore
+
+    try:
+        return SqlStore.as_it_is(settings.store_url), [], []
+    except ConfigError as exc:
+        return None, [f"{folder / 'monitor.yaml'}: {exc}"], []
+    except StoreError as exc:
+        return None, [], [f"{exc}; whether schemas are those of the deployed versions was not checked"]
+
+
+def _fits_champion(store: Store, deployment: Deployment) -> None:
+    from monitor.app.contract import check_deployed
+
+    check_deployed(store, deployment)
+
+
+def _can_be_made(settings: Settings, deployment: Deployment) -> None:
+    """What only the parts themselves know to be wrong: a cron line, a path template, a package that is missing."""
+    from monitor.adapters.adwin import Adwin
+    from monitor.adapters.scheduler import trigger_of
+    from monitor.adapters.sources import SourceMaker
+    from monitor.bootstrap import now_utc
+
+    trigger_of(deployment.schedule)
+    if deployment.detect.error_rate == "adwin":
+        Adwin()
+    SourceMaker(
+        config=deployment,
+        schema=deployment.schema_value,
+        project=settings.project,
+        data=settings.data,
+        ledger=lambda kind, after: (),
+        classes=tuple,
+        clock=now_utc,
+    ).make()
 
 
 def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:

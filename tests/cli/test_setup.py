@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 import yaml
 
+from monitor.bootstrap import open_application
 from monitor.config.reading import load_deployment
+from monitor.errors import ConfigError
 from tests.cli.conftest import Monitor
 from tests.support.project import Project
 
@@ -71,3 +74,77 @@ def test_check_config_lists_every_error_of_every_file(monitor: Monitor, fresh: P
     assert "unknown key 'gate.kin'; did you mean 'kind'?" in errors[1]
     assert errors[2].startswith(f"{folder / 'b.yaml'}: schedule: ")
     assert not (fresh.folder / "var").exists()  # nothing was opened
+
+
+class Silent:
+    """A log that nobody reads: commands set up the real one anew, with the streams of their own call."""
+
+    def info(self, event: str, **_: object) -> None: ...
+    def warning(self, event: str, **_: object) -> None: ...
+    def error(self, event: str, **_: object) -> None: ...
+
+
+@pytest.fixture
+def trained(monitor: Monitor, fresh: Project) -> Project:
+    """With a first version, and a second deployment that has none."""
+    text = (fresh.config / "deployments" / "tiny.yaml").read_text()
+    (fresh.config / "deployments" / "other.yaml").write_text(text.replace("name: tiny", "name: other"))
+    assert monitor("-c", fresh.config, "once", "tiny").code == 0
+    return fresh
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_check_config_says_what_a_reload_would(monitor: Monitor, trained: Project):
+    before = files_of(trained.folder / "var")
+    said = monitor("-c", trained.config, "check-config")
+    assert (said.code, said.out, said.err) == (0, "other: ok\ntiny: ok\n", "")
+    with open_application(trained.config, log=Silent()) as running:
+        trained.configure({"schema": {"features": {"a": "numeric", "b": "numeric"}}})
+        said = monitor("-c", trained.config, "check-config", "--json")
+        with pytest.raises(ConfigError) as refused:
+            running.reload()
+    assert said.code == 2
+    assert said.json["deployments"] == ["other"]
+    assert said.json["errors"] == [f"{trained.config / 'deployments' / 'tiny.yaml'}: {refused.value}"]
+    assert "the schema's features or label changed since version 1 was trained" in said.json["errors"][0]
+    assert files_of(trained.folder / "var").keys() == before.keys(), "nothing was made"
+
+
+def test_check_config_finds_what_only_the_parts_know(monitor: Monitor, fresh: Project):
+    fresh.configure({"batches": {"path": "incoming/{hour}.parquet"}})
+    said = monitor("-c", fresh.config, "check-config", "--json")
+    assert said.code == 2
+    assert said.json["errors"] == [
+        f"{fresh.config / 'deployments' / 'tiny.yaml'}: "
+        "batches.path: incoming/{hour}.parquet: {hour} needs the larger date parts before it"
+    ]
+
+
+def test_check_config_makes_no_store_and_changes_none(monitor: Monitor, trained: Project, monkeypatch):
+    settings = trained.config / "monitor.yaml"
+    elsewhere = trained.folder / "nowhere" / "monitor.db"
+    settings.write_text(yaml.safe_dump({"store": f"sqlite:///{elsewhere}"}))
+    assert monitor("-c", trained.config, "check-config").code == 0
+    assert not elsewhere.parent.exists()
+    elsewhere.parent.mkdir()
+    with sqlite3.connect(elsewhere) as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('0000')")
+    said = monitor("-c", trained.config, "check-config", "--json")
+    assert said.code == 0
+    (warning,) = said.json["warnings"]
+    assert "the database has schema 0000" in warning
+    with sqlite3.connect(elsewhere) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("0000",)]
+    settings.write_text(yaml.safe_dump({"store": "postgresql://monitor:${NOBODY_KNOWS}@db/monitor"}))
+    said = monitor("-c", trained.config, "check-config", "--json")
+    assert said.code == 2
+    assert said.json["errors"] == [f"{settings}: store: the environment variable NOBODY_KNOWS is not set"]
+    monkeypatch.setenv("NOBODY_KNOWS", "s3cret")
+    settings.write_text(yaml.safe_dump({"store": "postgresql://monitor:${NOBODY_KNOWS}@127.0.0.1:1/monitor"}))
+    said = monitor("-c", trained.config, "check-config", "--json")
+    (warning,) = said.json["warnings"]
+    assert said.code == 0 and "was not checked" in warning and "s3cret" not in warning

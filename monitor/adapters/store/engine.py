@@ -30,6 +30,11 @@ def parse_url(configured: str) -> DatabaseUrl:
     return found
 
 
+def is_there(url: URL) -> bool:
+    """False for an SQLite file that opening would make; whether a server answers is not asked."""
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).is_file()
+
+
 def open_engine(url: URL) -> Engine:
     """Return an engine; nothing is connected yet, only the folder of an SQLite file is made."""
     try:

@@ -30,6 +30,16 @@ def migrate(reader: Engine, writer: Engine) -> None:
         _upgrade(connection)
 
 
+def has_tables(reader: Engine) -> bool:
+    """False for a database that holds nothing yet. Raises StoreError when its schema is not that of this code."""
+    with reader.connect() as connection:
+        revision = _revision(connection)
+    if revision not in (None, SCHEMA_REVISION):
+        name = reader.url.render_as_string(hide_password=True)
+        raise StoreError(f"{name}: the database has schema {revision}, this version of Driftloop {SCHEMA_REVISION}")
+    return revision is not None
+
+
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None

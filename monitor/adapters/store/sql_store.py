@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from monitor.adapters.database_urls import DatabaseUrl
 from monitor.adapters.process_identity import is_alive
 from monitor.adapters.store.encoding import from_blob, from_json
-from monitor.adapters.store.engine import open_engine, parse_url, writing
-from monitor.adapters.store.migrate import migrate
+from monitor.adapters.store.engine import is_there, open_engine, parse_url, writing
+from monitor.adapters.store.migrate import has_tables, migrate
 from monitor.adapters.store.statements import (
     ALIAS,
     CLAIM_FREE,
@@ -44,12 +45,28 @@ class SqlStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = parse_url(url)
-        self._name = self._url.shown
-        self._reader = open_engine(self._url.url)
-        self._writer = writing(self._reader)
+        self._connect(parse_url(url))
         with self._translated():
             migrate(self._reader, self._writer)
+
+    @classmethod
+    def as_it_is(cls, url: str) -> SqlStore | None:
+        """The store for reading, with nothing made or migrated; None where there is none yet.
+
+        Raises StoreError also for a database of another schema.
+        """
+        known = parse_url(url)
+        if not is_there(known.url):
+            return None
+        store = cls.__new__(cls)
+        store._connect(known)
+        with store._translated():
+            return store if has_tables(store._reader) else None
+
+    def _connect(self, url: DatabaseUrl) -> None:
+        self._url, self._name = url, url.shown
+        self._reader = open_engine(url.url)
+        self._writer = writing(self._reader)
 
     def close(self) -> None:
         """Give back the connections; the next call opens new ones."""
