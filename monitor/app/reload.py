@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.config.deployment import Deployment
-from monitor.config.settings import Settings
+from monitor.config.settings import HttpConfig, Settings
 from monitor.errors import ConfigError
 
 _FIXED = ("data", "store", "log", "workers", "lease", "drain", "project")  # what is open, bound or begun by them stays
@@ -24,12 +24,13 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Names of deployments."""
+    """Names of deployments, and the keys of `monitor.yaml` whose values are new, such as `http.tokens`."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
+    settings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,7 +57,14 @@ def changes(old: Configuration, new: Configuration) -> Changes:
         removed=tuple(name for name in old.deployments if name not in new.deployments),
         changed=tuple(name for name in both if name not in same),
         unchanged=tuple(same),
+        settings=_changed_settings(old.settings, new.settings),
     )
+
+
+def _changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
+    sections = [key for key in Settings.model_fields if key != "http" and getattr(old, key) != getattr(new, key)]
+    http = [f"http.{key}" for key in HttpConfig.model_fields if getattr(old.http, key) != getattr(new.http, key)]
+    return (*sections, *http)
 
 
 def _check_settings(old: Settings, new: Settings) -> None:

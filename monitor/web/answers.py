@@ -154,12 +154,13 @@ class MoveAnswer(BaseModel):
 
 
 class ReloadAnswer(BaseModel):
-    """Names of deployments."""
+    """Names of deployments, and the keys of `monitor.yaml` whose values are new."""
 
     added: list[str]
     removed: list[str]
     changed: list[str]
     unchanged: list[str]
+    settings: list[str]
 
 
 class AttemptAnswer(_Open):

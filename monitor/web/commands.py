@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import wait
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Body
+from fastapi import Body, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -22,6 +22,17 @@ _WAIT_SECONDS = 5  # an attempt that fails at once is told at once; a training r
 Reason = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$", description="Why; kept in the journal.")]
 
 BatchId = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _in_json(request: Request) -> None:
+    """Otherwise the body is not read at all, and each of its fields would be told to be missing."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        send = "send a JSON object, if only {}, with the header `Content-Type: application/json`"
+        raise HTTPException(415, f"content type {media!r}: {send}")
+
+
+_COMMAND: dict[str, Any] = {"dependencies": [Depends(_in_json)]}
 
 
 class _Command(BaseModel):
@@ -59,14 +70,14 @@ def reload(app: App) -> Answer:
     return Answer(app.reload().to_dict())
 
 
-@operate.post("/deployments/{name}/acknowledge", response_model=list[ClosedAlarm])
+@operate.post("/deployments/{name}/acknowledge", response_model=list[ClosedAlarm], **_COMMAND)
 def acknowledge(app: App, name: Name, command: Annotated[Acknowledge, Body()]) -> Answer:
     """Close standing alarms; answers which were open."""
     closed = app.acknowledge(name, command.channel, command.reason)
     return Answer([one.to_dict() for one in closed])
 
 
-@operate.post("/deployments/{name}/retrain", response_model=AttemptAnswer, status_code=202)
+@operate.post("/deployments/{name}/retrain", response_model=AttemptAnswer, status_code=202, **_COMMAND)
 def retrain(app: App, name: Name, command: Annotated[Retrain, Body()]) -> Answer:
     """Begin an attempt to retrain. 409 while another pass or attempt is at work; the journal says what came of it."""
     attempt = app.begin_retrain(name, dry_run=command.dry_run)
@@ -75,7 +86,7 @@ def retrain(app: App, name: Name, command: Annotated[Retrain, Body()]) -> Answer
     return Answer({"deployment": name, **found}, status_code=202)
 
 
-@operate.post("/deployments/{name}/promote", response_model=MoveAnswer)
+@operate.post("/deployments/{name}/promote", response_model=MoveAnswer, **_COMMAND)
 def promote(app: App, name: Name, command: Annotated[Promote, Body()]) -> Answer:
     """Make a version the champion: model, reference and detector take over together. Nothing changes if it is."""
     version = command.version or app.store.alias(name, Alias.CANDIDATE)
@@ -86,19 +97,19 @@ def promote(app: App, name: Name, command: Annotated[Promote, Body()]) -> Answer
     return Answer(plain_move(app.promote(name, version, command.reason)))
 
 
-@operate.post("/deployments/{name}/rollback", response_model=MoveAnswer)
+@operate.post("/deployments/{name}/rollback", response_model=MoveAnswer, **_COMMAND)
 def rollback(app: App, name: Name, command: Annotated[Rollback, Body()]) -> Answer:
     """Go back to the champion before this one."""
     return Answer(plain_move(app.rollback(name, command.reason)))
 
 
-@operate.post("/deployments/{name}/held-labels/release", response_model=list[DoubtAnswer])
+@operate.post("/deployments/{name}/held-labels/release", response_model=list[DoubtAnswer], **_COMMAND)
 def release_labels(app: App, name: Name, command: Annotated[Labels, Body()]) -> Answer:
     """Say that held labels are right: they are judged and learnt from. Answers what has changed."""
     return Answer([doubt.to_dict() for doubt in app.release_labels(name, command.batches, command.reason)])
 
 
-@operate.post("/deployments/{name}/held-labels/reject", response_model=list[DoubtAnswer])
+@operate.post("/deployments/{name}/held-labels/reject", response_model=list[DoubtAnswer], **_COMMAND)
 def reject_labels(app: App, name: Name, command: Annotated[Labels, Body()]) -> Answer:
     """Say that labels are wrong, held or not: they are never learnt from. Answers what has changed."""
     return Answer([doubt.to_dict() for doubt in app.reject_labels(name, command.batches, command.reason)])

@@ -61,7 +61,7 @@ class Gatekeeper:
         headers, host, config = Headers(scope=scope), (scope.get("client") or ("",))[0], self._config()
         most = config.max_body if scope["method"] == "PUT" else _COMMAND_BYTES
         caller = _caller(config, headers, scope["method"])
-        refused = self._refused(config, caller, host, length=headers.get("content-length", "0"), most=most)
+        refused = self._refused(config, caller, headers, host, most=most)
         if refused is None:
             scope[CALLER] = caller
             body = _Body(receive, most=most, seconds=config.timeout.total_seconds())
@@ -72,15 +72,16 @@ class Gatekeeper:
         await problem(status, detail, headers=more)(scope, receive, send_safely)
 
     def _refused(
-        self, config: HttpConfig, caller: Caller | None, host: str, *, length: str, most: int
+        self, config: HttpConfig, caller: Caller | None, headers: Headers, host: str, *, most: int
     ) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+        authorization, length = headers.get("authorization", ""), headers.get("content-length", "0")
         who = caller.name if caller and config.tokens else f"address {host}"
         wait = self._limit.wait_seconds(who, config.requests_per_minute)
         if wait > 0:
             after = {"Retry-After": str(math.ceil(wait))}
             return HTTPStatus.TOO_MANY_REQUESTS, "too many requests", after
         if caller is None and config.tokens:
-            return HTTPStatus.UNAUTHORIZED, "a bearer token is needed", {"WWW-Authenticate": "Bearer"}
+            return (HTTPStatus.UNAUTHORIZED, *_without_token(authorization))
         if caller is None:
             return HTTPStatus.FORBIDDEN, "without `http.tokens` only programs of this machine may call", {}
         if length.isdecimal() and int(length) > most:
@@ -94,6 +95,14 @@ def _caller(config: HttpConfig, headers: Headers, method: str) -> Caller | None:
     changes = method not in ("GET", "HEAD")
     from_a_page = changes and "origin" in headers
     return _LOCAL if _is_local(headers.get("host", "")) and not from_a_page else None
+
+
+def _without_token(authorization: str) -> tuple[str, dict[str, str]]:
+    """Why this header lets nobody in, in words that tell nothing of the tokens there are; RFC 6750, section 3."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return "this bearer token is not known, or no longer", {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return "a bearer token is needed: `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"}
 
 
 class _Body:

@@ -269,10 +269,12 @@ def test_a_token_comes_and_goes_and_what_takes_a_restart_says_so(running: Daemon
         return httpx.get(f"{daemon.url}/api/v1/deployments", headers={"Authorization": f"Bearer {token}"}).status_code
 
     tokens("one")
-    assert daemon.hangs_up()["unchanged"] == ["tiny"]
+    told = daemon.hangs_up()
+    assert (told["unchanged"], told["settings"]) == (["tiny"], ["http.tokens"])
+    assert daemon.hangs_up()["settings"] == []
     assert (status("one"), status("two")) == (200, 401)
     tokens("two")
-    daemon.hangs_up()
+    assert daemon.hangs_up()["settings"] == ["http.tokens"]
     assert (status("one"), status("two")) == (401, 200)
     monitor.write_text(yaml.safe_dump(plain))
     assert "`http.tokens`: taking the last token away" in str(daemon.hangs_up(well=False)["error"])

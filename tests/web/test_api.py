@@ -156,6 +156,22 @@ def test_an_id_is_no_path(api: Api, id_: str):
     assert not known & {"etc", "etc.csv", ".hidden.csv", "_x.csv", "b.csv"}
 
 
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "text/plain", None])
+def test_a_command_that_is_not_json_is_told_the_header_to_send(api: Api, media: str | None):
+    headers = {"Content-Type": media} if media else {}
+    with api.client() as client:
+        for call in ("acknowledge", "retrain", "promote", "rollback", "held-labels/release", "held-labels/reject"):
+            answer = client.post(f"{BASE}/{call}", content=b"{}", headers=headers)
+            assert answer.status_code == 415
+            assert "`Content-Type: application/json`" in answer.json()["detail"]
+        typed = client.post(
+            f"{BASE}/promote", content=b"{}", headers={"Content-Type": "Application/JSON; charset=utf-8"}
+        )
+        assert typed.status_code == 404, "there is no candidate, which it asked for"
+    with api.client("read") as reader:
+        assert reader.post(f"{BASE}/retrain", content=b"{}", headers=headers).status_code == 403
+
+
 def test_unknown_content_and_names(api: Api):
     with api.client() as client:
         assert put(client, "batches/x", b"{}", "application/json").status_code == 415

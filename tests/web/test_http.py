@@ -79,12 +79,25 @@ def test_ready_says_what_is_missing(registry: CollectorRegistry):
         assert httpx.get(f"{server.url}/-/ready").status_code == 200
 
 
-@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "secret", "Basic secret", "Bearer", "Bearer sécret"])
-def test_with_a_token_metrics_are_for_those_who_have_it(registry: CollectorRegistry, authorization: str | None):
+@pytest.mark.parametrize(
+    ("authorization", "why"),
+    [
+        *(
+            (given, "a bearer token is needed: `Authorization: Bearer TOKEN`")
+            for given in (None, "secret", "Basic secret", "Bearer")
+        ),
+        *((given, "this bearer token is not known, or no longer") for given in ("Bearer wrong", "bearer sécret")),
+    ],
+)
+def test_with_a_token_metrics_are_for_those_who_have_it(
+    registry: CollectorRegistry, authorization: str | None, why: str
+):
     with HttpServer(page(registry, PROTECTED), PROTECTED) as server:
         headers = {"Authorization": authorization.encode()} if authorization else {}
         refused = httpx.get(f"{server.url}/metrics", headers=headers)
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert (refused.status_code, refused.json()["detail"]) == (401, why)
+        told = 'Bearer error="invalid_token"' if "known" in why else "Bearer"
+        assert refused.headers["www-authenticate"] == told
         assert "monitor_" not in refused.text
         assert httpx.get(f"{server.url}/metrics", headers={"Authorization": "Bearer secret"}).status_code == 200
         assert httpx.get(f"{server.url}/-/healthy").status_code == 200
