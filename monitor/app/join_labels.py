@@ -54,5 +54,6 @@ def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, now: datetime
         event = STAGED if state is DeliveryState.DONE else "delivery_bad"
         tx.add_event(rt.name, now, event, {"delivery": entry.name, **body})
     rt.settled(entry)
-    log = rt.log.info if state is DeliveryState.DONE else rt.log.warning
+    whole = state is DeliveryState.DONE and not body["rejected"]
+    log = rt.log.info if whole else rt.log.warning
     log(event, deployment=rt.name, delivery=entry.name, **body)
