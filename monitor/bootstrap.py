@@ -24,6 +24,7 @@ from monitor.adapters.collected_data import ParquetCollectedData, stored_rows
 from monitor.adapters.evidently_report import EvidentlyReporter
 from monitor.adapters.expiry import FolderExpiry
 from monitor.adapters.file_source import read_table
+from monitor.adapters.free_memory import give_back_memory
 from monitor.adapters.label_book import ParquetLabelBook
 from monitor.adapters.logging_setup import get_logger
 from monitor.adapters.process_identity import own_identity
@@ -151,6 +152,7 @@ class Application:
             leases=self._leases,
             drain=self.settings.drain,
             reload=self._reload_quietly,
+            tidy=give_back_memory,
             clock=now_utc,
             log=self.log,
         )

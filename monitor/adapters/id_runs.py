@@ -20,7 +20,7 @@ from monitor.errors import StoreError
 Hashes = npt.NDArray[np.uint64]
 Owners = npt.NDArray[np.int32]
 
-_PIECE = 2**20  # hashes merged at a time: 20 MiB, however long the runs are
+_PIECE = 2**16  # hashes merged at a time: some MiB, however long the runs are
 
 
 @dataclass(frozen=True, slots=True)

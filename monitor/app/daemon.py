@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from monitor.app.set_back import SetBack
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.private import without_text
 from monitor.errors import BusyError, MonitorError, StoreError
+
+_TIDY_SECONDS = 60.0
 
 
 class Stopping(MonitorError):
@@ -63,12 +66,14 @@ class Daemon:
         leases: Leases,
         drain: timedelta,
         reload: Callable[[], object],
+        tidy: Callable[[], None],
         clock: Clock,
         log: Log,
     ) -> None:
         self._runtimes, self._wake_ups = dict(runtimes), wake_ups
         self._drain, self._clock, self._log = drain, clock, log
         self._reload, self._listener = reload, Listener()
+        self._tidy, self._tidied = tidy, time.monotonic()
         self._signals: SimpleQueue[int] = SimpleQueue()  # the one queue that a signal handler may put something into
         self._duty = Duty(leases, log)
         self._set_back = SetBack(clock)
@@ -199,6 +204,9 @@ class Daemon:
         if not self.stopping:
             for name in self._now_due():
                 self._wake_ups.at_once(name)
+            if time.monotonic() - self._tidied >= _TIDY_SECONDS:
+                self._tidy()
+                self._tidied = time.monotonic()
 
     def _now_due(self) -> Iterable[str]:
         """Deployments not to wait for any longer: taken over, or planned by a clock that was ahead."""

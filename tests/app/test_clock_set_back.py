@@ -60,6 +60,7 @@ def test_the_daemon_wakes_up_all_deployments_at_once(tmp_path):
             leases=leases,
             drain=timedelta(seconds=1),
             reload=lambda: None,
+            tidy=lambda: None,
             clock=clock,
             log=app.log,
         )
