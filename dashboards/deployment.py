@@ -28,6 +28,11 @@ def highest(metric: str, by: str = "", **labels: str) -> str:
     return f"max by ({by}) (monitor_{metric}{{{_OF}{chosen}}})"
 
 
+def refused(kind: str) -> Query:
+    rows = f'monitor_quarantined_rows_total{{{_OF},kind="{kind}"}}'
+    return Query(f"max by (reason) (increase({rows}[$__rate_interval]))", "{{reason}}")
+
+
 def _channel(name: str) -> tuple[Panel, ...]:
     """Evidence as a share of what makes it drift, and the columns that moved."""
     evidence = highest("evidence", channel=name)
@@ -58,12 +63,7 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
             Query(highest("distance", "channel"), "{{channel}}"),
             about="A state, no event: how far the farthest column lies from what the champion was trained on.",
         ),
-        graph(
-            "Rows refused, by reason",
-            Query(
-                f"max by (reason) (increase(monitor_quarantined_rows_total{{{_OF}}}[$__rate_interval]))", "{{reason}}"
-            ),
-        ),
+        graph("Rows refused, by reason", refused("batch")),
     ),
     "Predictions": _channel("predictions"),
     "Labels": (
@@ -80,6 +80,7 @@ _ROWS: dict[str, tuple[Panel, ...]] = {
             about="Below 0.001 it is not label shift alone, and the shares mean little.",
         ),
         graph("Rows with a label", Query(highest("labels_coverage_ratio"), "newest window"), unit="percentunit"),
+        graph("Label rows refused, by reason", refused("labels")),
         graph("Batches whose labels are overdue", Query(highest("labels_overdue_batches"), "batches")),
     ),
     "Performance": (

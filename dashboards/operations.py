@@ -66,7 +66,10 @@ def _work(board: Dashboard) -> Dashboard:
         .with_panel(
             graph(
                 "Rows refused",
-                Query("sum by (reason) (increase(monitor_quarantined_rows_total[$__rate_interval]))", "{{reason}}"),
+                Query(
+                    "sum by (kind, reason) (increase(monitor_quarantined_rows_total[$__rate_interval]))",
+                    "{{kind}} {{reason}}",
+                ),
             )
         )
     )
