@@ -260,5 +260,5 @@ def _next(status: DeploymentStatus) -> Text:
     else:
         text.append(f"checked {status.schedule}")
     if status.retrain_mode != "auto":
-        text.append(f"; retraining is {status.retrain_mode.replace('_', ' ')}", style="yellow")
+        text.append(f"; `retrain.mode` is {status.retrain_mode}", style="yellow")
     return text
