@@ -230,8 +230,8 @@ def test_a_dry_run_changes_nothing_but_the_journal(lived, tmp_path):
         assert attempt["dry_run"]
         assert attempt["losses"]["champion"] > 0
         assert seen(app) == before
-        (added,) = app.store.events("tiny")[len(journal) :]
-        assert (added["event"], added["dry_run"]) == ("attempt", True)
+        added = app.store.events("tiny")[len(journal) :]
+        assert [(event["event"], event["dry_run"]) for event in added] == [("attempt_begun", True), ("attempt", True)]
 
 
 def test_a_deployment_without_its_folder_does_not_stop_the_first(tmp_path):

@@ -107,7 +107,7 @@ def test_a_broken_file_of_another_deployment_stops_nobody(monitor: Monitor, half
     assert said.code == 2 and "no earlier champion" in said.err
     assert monitor("-c", half_broken.config, "retrain", "tiny", "--dry-run").code in (0, 5)
     said = monitor("-c", half_broken.config, "report", "tiny", "none")
-    assert said.code == 2 and "no scored batch" in said.err
+    assert said.code == 2 and "no judged batch" in said.err
 
 
 def test_without_a_name_every_error_of_every_file_is_told(monitor: Monitor, half_broken: Project):
