@@ -314,19 +314,6 @@ class Application:
             delay = config.labels.delay if config.labels else timedelta(0)
             return collected, ParquetLabelBook(folder / "labels", collected, delay=delay)
 
-        def read_labelled(path: str) -> pa.Table:
-            validated = read_table(path if "://" in path else settings.path(path), schema, require_label=True)
-            if validated.rejected.num_rows:
-                first = validated.rejected.drop_columns(["content"]).slice(0, 1).to_pylist()[0]
-                self.log.warning(
-                    "training_rows_rejected",
-                    deployment=config.name,
-                    path=path,
-                    rows=validated.rejected.num_rows,
-                    **first,
-                )
-            return validated.rows
-
         runtime = Runtime(
             config=config,
             settings=settings,
@@ -335,7 +322,7 @@ class Application:
             batches=sources.batches,
             labels=sources.labels,
             open_labels=sources.labels_in,
-            read_labelled=read_labelled,
+            read_labelled=partial(_labelled_rows, config, settings, self.log),
             open_data=open_data,
             stored_rows=partial(stored_rows, data / "collected" / config.name),
             artefacts=FolderArtefacts(data / "models" / config.name),
@@ -351,6 +338,16 @@ class Application:
             at_work=self._locks.setdefault(config.name, threading.Lock()),
         )
         return runtime, push
+
+
+def _labelled_rows(config: Deployment, settings: Settings, log: Log, path: str) -> pa.Table:
+    """Those of a training file that can be used; the others are told of."""
+    place = path if "://" in path else settings.path(path)
+    validated = read_table(place, config.schema_value, require_label=True)
+    if refused := validated.rejected.num_rows:
+        first = validated.rejected.drop_columns(["content"]).slice(0, 1).to_pylist()[0]
+        log.warning("training_rows_rejected", deployment=config.name, path=path, rows=refused, **first)
+    return validated.rows
 
 
 def open_application(config_folder: Path, *, names: Sequence[str] | None = None, log: Log | None = None) -> Application:

@@ -21,9 +21,9 @@ _TOKEN = re.compile(r"\{(\w*)\}|\*\*/|\*\*|\*|\?|\[!?[^\]/]+\]|[{}]|[^*?\[{}]+|\
 _WILD = re.compile(r"[*?\[{]")
 _NAME_BYTES = 120  # of one part of a name; longer ones are cut and get a hash
 _PLAIN = re.compile(rf"[A-Za-z0-9._~=+@,-]{{1,{_NAME_BYTES}}}")
-_SHOWN = r"(?!(?s:(?:.*/)?[._]))"
+_NOT_HIDDEN = r"(?!(?s:(?:.*/)?[._]))"
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", "~")
-_WHOLE = "".join(f"(?i:(?<!{re.escape(suffix)}))" for suffix in _TEMPORARY)
+_NOT_TEMPORARY = "".join(f"(?i:(?<!{re.escape(suffix)}))" for suffix in _TEMPORARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,8 @@ class FilePattern:
             raise ConfigError(f"schema.timezone: {timezone!r} is not a time zone such as UTC or Europe/Berlin") from exc
         suffix = suffix_of(rest)
         depth = None if "**" in rest else rest.count("/") + 1
-        return cls(
-            f"{fixed}/" if literal else "",
-            zone,
-            re.compile(_SHOWN + expression + _WHOLE),
-            known,
-            suffix,
-            depth,
-        )
+        compiled = re.compile(_NOT_HIDDEN + expression + _NOT_TEMPORARY)
+        return cls(f"{fixed}/" if literal else "", zone, compiled, known, suffix, depth)
 
     def matches(self, below: str) -> bool:
         """Whether the path below `fixed` matches and is neither hidden nor temporary."""

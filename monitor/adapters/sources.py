@@ -72,7 +72,6 @@ class SourceMaker:
     def _labels(self, config: LabelsConfig) -> LabelSource | None:
         schema, project = self.schema, self.project
         if config.source == "sql":
-            return SqlLabelSource(
-                config, schema, project, partial(self.ledger, DeliveryKind.LABELS), self.clock, self.classes
-            )
+            ledger = partial(self.ledger, DeliveryKind.LABELS)
+            return SqlLabelSource(config, schema, project, ledger, self.clock, classes=self.classes)
         return FileLabelSource(config.path, config, schema, project, self.classes) if config.path else None

@@ -167,13 +167,14 @@ class SqlBatchSource:
 class SqlLabelSource:
     """`classes` as in `FileLabelSource`."""
 
-    def __init__(  # noqa: PLR0917 - what every source is given, and the classes
+    def __init__(
         self,
         config: LabelsConfig,
         schema: Schema,
         project: Path,
         ledger: Ledger,
         clock: Clock,
+        *,
         classes: Callable[[], Sequence[str]],
     ) -> None:
         if schema.id is None or schema.label is None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from monitor.app.ports import Store
+from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
-from monitor.domain.version import Alias, Manifest
+from monitor.domain.version import Manifest
 from monitor.errors import ConfigError
 
 
 def check_deployed(store: Store, config: Deployment) -> None:
     """As `check_contract` for the champion; a deployment that has none may still be anything."""
-    version = store.alias(config.name, Alias.CHAMPION)
-    manifest = None if version is None else store.manifest(config.name, version)
-    if manifest is not None:
+    if (manifest := champion_manifest(store, config.name)) is not None:
         check_contract(config, manifest)
 
 

@@ -29,7 +29,7 @@ from monitor.config.sources import ScheduleConfig
 from monitor.domain.private import without_text
 from monitor.errors import BusyError, MonitorError, StoreError
 
-_TIDY_SECONDS = 60.0
+_TIDY_SECONDS = 60.0  # between two calls of what is given as `tidy`
 
 
 class Stopping(MonitorError):

@@ -13,7 +13,7 @@ from monitor.app.restate import restate_windows
 from monitor.app.runtime import Runtime
 from monitor.domain.batch import DeliveryState
 from monitor.domain.model import Progress
-from monitor.errors import ConfigError, DataError, SourceError
+from monitor.errors import DataError, SourceError
 
 
 def import_labels(rt: Runtime, file: Path, progress: Progress) -> dict[str, Any]:
@@ -22,8 +22,6 @@ def import_labels(rt: Runtime, file: Path, progress: Progress) -> dict[str, Any]
     The same content again changes nothing. Raises DataError for a file that holds no labels, SourceError when it
     cannot be read, ConfigError for a deployment without labels.
     """
-    if rt.labels is None:
-        raise ConfigError(f"{rt.name}: the deployment has no `labels` section")
     source = rt.open_labels(file)
     found = source.deliveries()
     if not found:

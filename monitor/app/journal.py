@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from monitor.app.ports import Store
+from monitor.domain.policy import Trigger
 
 PASS_FAILED, PASS_RECOVERED = "pass_failed", "pass_recovered"  # each at a change only
 ATTEMPT_BEGUN, ATTEMPT = "attempt_begun", "attempt"  # the second says what came of it
+
+
+def is_a_look(attempt: Mapping[str, Any]) -> bool:
+    """An operator's dry run changes nothing but the journal, and is nobody's incident."""
+    return bool(attempt["dry_run"]) and attempt["trigger"] == Trigger.OPERATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from monitor.app.champion import announce, open_alarm
 from monitor.app.decide_next import policy_rule
 from monitor.app.disk import lacking_space
 from monitor.app.earlier import earlier_versions
-from monitor.app.entrance import CHAMPION, Entrance, enter, prepare
-from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN
+from monitor.app.entrance import CHAMPION, SHADOW, WAITING, Entrance, enter, prepare
+from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN, is_a_look
 from monitor.app.memory import RetrainMemory
 from monitor.app.ports import TrainingJob, TrainingResult
 from monitor.app.runtime import Runtime
@@ -63,9 +63,9 @@ class Attempt:
     dry_run: bool = False
 
     @property
-    def is_a_look(self) -> bool:
-        """An operator's dry run changes nothing but the journal, and is nobody's incident."""
-        return self.dry_run and self.trigger is Trigger.OPERATOR
+    def promoted(self) -> bool | None:
+        """None while a trial, or a person, has yet to say so."""
+        return None if self.place in (SHADOW, WAITING) else self.place == CHAMPION
 
     def to_dict(self) -> dict[str, Any]:
         plain = {**asdict(self), "trigger": self.trigger.value}
@@ -178,14 +178,14 @@ def _remember(
     memory, champion = RetrainMemory.load(rt.kept, rt.name), rt.champion()
     if entrance is not None:
         attempt = replace(attempt, version=entrance.manifest.version, place=entrance.place)
-    if not attempt.is_a_look:
+    if not is_a_look(attempt.to_dict()):
         alarm = champion is not None and open_alarm(rt, champion)
         memory = replace(
             memory,
             policy=attempted(
                 memory.policy,
                 now,
-                promoted=attempt.place == CHAMPION if attempt.place in (CHAMPION, "") else None,
+                promoted=attempt.promoted,
                 alarm=alarm,
                 early=_early(rt, attempt, snapshot, memory),
             ),

@@ -12,12 +12,13 @@ from monitor.app.label_memory import LabelMemory
 from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.ports import Store
 from monitor.app.trial_status import BesideStatus, beside_status
+from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.batch import DeliveryKind, aware
 from monitor.domain.label_trust import Standing
 from monitor.domain.verdict import Channel, Verdict
-from monitor.domain.version import Alias, Manifest
+from monitor.domain.version import Manifest
 
 LOOK_BACK = 200  # batches searched for the newest one whose labels have come
 
@@ -161,7 +162,7 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
     name = deployment.name
     records = store.records(name, last=LOOK_BACK)
     newest = records[-1] if records else None
-    manifest = _champion(store, name)
+    manifest = champion_manifest(store, name)
     unlabelled = _unlabelled(records, deployment)
     return DeploymentStatus(
         deployment=name,
@@ -298,11 +299,6 @@ def newest_judged(records: Sequence[Mapping[str, Any]], channel: Channel) -> Map
 def was_judged(record: Mapping[str, Any], channel: Channel) -> bool:
     verdict = record["verdicts"].get(channel.value)
     return verdict is not None and verdict["judged"] is not None
-
-
-def _champion(store: Store, name: str) -> Manifest | None:
-    version = store.alias(name, Alias.CHAMPION)
-    return None if version is None else store.manifest(name, version)
 
 
 def _model(manifest: Manifest, now: datetime) -> ModelStatus:

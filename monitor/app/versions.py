@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.domain.version import Alias, AliasMove
+from monitor.domain.version import Alias, AliasMove, Manifest
 
 if TYPE_CHECKING:
     from monitor.app.ports import Store  # its tables are Arrow's, which `monitor --help` can do without
@@ -18,6 +18,12 @@ def aliases_of(store: Store, deployment: str) -> dict[int, list[str]]:
         if version is not None:
             found.setdefault(version, []).append(alias.value)
     return found
+
+
+def champion_manifest(store: Store, deployment: str) -> Manifest | None:
+    """None before the first training."""
+    version = store.alias(deployment, Alias.CHAMPION)
+    return None if version is None else store.manifest(deployment, version)
 
 
 def plain_versions(store: Store, deployment: str) -> list[dict[str, Any]]:

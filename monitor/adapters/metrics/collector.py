@@ -23,6 +23,7 @@ from monitor.app.daemon import Health
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.app.push import REFUSED
+from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.policy import Decision
@@ -102,9 +103,7 @@ class StoreCollector(Collector):
     def _model(self, scrape: Scrape, name: str, metric: str) -> None:
         waits = self._store.alias(name, Alias.CANDIDATE) is not None
         scrape.add("candidate_waiting", float(waits), name)
-        number = self._store.alias(name, Alias.CHAMPION)
-        manifest = None if number is None else self._store.manifest(name, number)
-        if manifest is None:
+        if (manifest := champion_manifest(self._store, name)) is None:
             return
         scrape.add("model_info", 1, name, str(manifest.version), manifest.origin, manifest.candidate)
         scrape.add("model_created_timestamp_seconds", manifest.created.timestamp(), name)

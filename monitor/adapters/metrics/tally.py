@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from monitor.adapters.metrics.duration_counts import DurationCounts
+from monitor.app.journal import ATTEMPT, is_a_look
 from monitor.app.ports import Store
 from monitor.app.status import newest_judged, newest_matured, was_judged
 from monitor.config.sources import LabelsConfig
 from monitor.domain.gate import Outcome
-from monitor.domain.policy import Trigger
 from monitor.domain.verdict import Channel, Verdict
 
 OUTCOMES = (*(outcome.value for outcome in Outcome), "failed")  # of an attempt
@@ -62,8 +62,8 @@ class Tally:
     def update(self) -> None:
         """Count what has come since; raises StoreError and has then counted nothing twice."""
         self._update_records()
-        if attempts := self._events_when_new("attempt"):
-            counted = [one for one in attempts if not (one["dry_run"] and one["trigger"] == Trigger.OPERATOR.value)]
+        if attempts := self._events_when_new(ATTEMPT):
+            counted = [attempt for attempt in attempts if not is_a_look(attempt)]
             self.attempts = Counter(attempt["outcome"] for attempt in counted)
             self.last_attempt = counted[-1] if counted else None
         if trials := self._events_when_new("trial_ended"):

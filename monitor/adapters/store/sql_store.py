@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from monitor.adapters.database_urls import DatabaseUrl
 from monitor.adapters.process_identity import is_alive
 from monitor.adapters.store.encoding import from_blob, from_json
 from monitor.adapters.store.engine import is_there, open_engine, parse_url, writing
@@ -44,10 +43,15 @@ class SqlStore:
     wait for it: on SQLite, which has one writer at a time, such a call inside the block fails after five seconds.
     """
 
-    def __init__(self, url: str) -> None:
-        self._connect(parse_url(url))
-        with self._translated():
-            migrate(self._reader, self._writer)
+    def __init__(self, url: str, *, prepare: bool = True) -> None:
+        """`prepare`: make or migrate the tables."""
+        self._url = parse_url(url)
+        self._name = self._url.shown
+        self._reader = open_engine(self._url.url)
+        self._writer = writing(self._reader)
+        if prepare:
+            with self._translated():
+                migrate(self._reader, self._writer)
 
     @classmethod
     def as_it_is(cls, url: str) -> SqlStore | None:
@@ -55,18 +59,11 @@ class SqlStore:
 
         Raises StoreError also for a database of another schema.
         """
-        known = parse_url(url)
-        if not is_there(known.url):
+        if not is_there(parse_url(url).url):
             return None
-        store = cls.__new__(cls)
-        store._connect(known)
+        store = cls(url, prepare=False)
         with store._translated():
             return store if has_tables(store._reader) else None
-
-    def _connect(self, url: DatabaseUrl) -> None:
-        self._url, self._name = url, url.shown
-        self._reader = open_engine(url.url)
-        self._writer = writing(self._reader)
 
     def close(self) -> None:
         """Give back the connections; the next call opens new ones."""
