@@ -13,7 +13,7 @@ from monitor.app.runtime import Runtime
 from monitor.domain.batch import Delivery, DeliveryState, LedgerEntry
 from monitor.errors import DataError
 
-STAGED = "labels"  # in the journal
+STAGED, REFUSED = "labels", "delivery_bad"  # in journal and log
 
 
 def stage_labels(rt: Runtime, now: datetime) -> None:
@@ -25,9 +25,11 @@ def stage_labels(rt: Runtime, now: datetime) -> None:
             stage_delivery(rt, rt.labels, delivery, entry, now=now)
         except DataError as exc:
             refuse_delivery(rt, entry, exc, now=now)
+            rt.log.warning(REFUSED, deployment=rt.name, delivery=entry.name, reason=str(exc))
 
 
 def refuse_delivery(rt: Runtime, entry: LedgerEntry, why: DataError, *, now: datetime) -> None:
+    """It is never looked at again; whoever calls this tells why."""
     _settle(rt, entry, DeliveryState.BAD, now, {"reason": str(why)})
 
 
@@ -45,15 +47,14 @@ def stage_delivery(
         "notes": list(validated.notes),
     }
     _settle(rt, entry, DeliveryState.DONE, now, body)
+    log = rt.log.warning if validated.rejected.num_rows else rt.log.info
+    log(STAGED, deployment=rt.name, delivery=entry.name, **body)
     return validated
 
 
 def _settle(rt: Runtime, entry: LedgerEntry, state: DeliveryState, now: datetime, body: Mapping[str, Any]) -> None:
+    event = STAGED if state is DeliveryState.DONE else REFUSED
     with rt.transaction() as tx:
         tx.finish(entry.id, state, reason=str(body.get("reason", "")))
-        event = STAGED if state is DeliveryState.DONE else "delivery_bad"
         tx.add_event(rt.name, now, event, {"delivery": entry.name, **body})
     rt.settled(entry)
-    whole = state is DeliveryState.DONE and not body["rejected"]
-    log = rt.log.info if whole else rt.log.warning
-    log(event, deployment=rt.name, delivery=entry.name, **body)

@@ -10,6 +10,7 @@ from typing import Any
 from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN, Failing, failing
 from monitor.app.label_memory import LabelMemory
 from monitor.app.leases import duty_lease, pass_lease
+from monitor.app.memory import RetrainMemory
 from monitor.app.ports import Store
 from monitor.app.trial_status import BesideStatus, beside_status
 from monitor.app.versions import champion_manifest
@@ -20,6 +21,7 @@ from monitor.domain.label_trust import Standing
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Manifest
 
+RUNNING, LOST = "running", "lost"  # of an attempt that nothing has come of so far
 LOOK_BACK = 200  # batches searched for the newest one whose labels have come
 
 
@@ -325,10 +327,12 @@ def _attempt(store: Store, name: str, now: datetime) -> AttemptStatus | None:
         return None
     event = max(last, key=lambda one: int(one["number"]))
     outcome, reason = event.get("outcome"), event.get("reason", "")
-    if outcome is None:
-        running = store.lease_holder(pass_lease(name), now=now) is not None
-        outcome = "running" if running else "lost"
-        reason = "" if running else "it ended without a result; nothing of it counts"
+    if outcome is None and store.lease_holder(pass_lease(name), now=now) is not None:
+        outcome = RUNNING
+    elif outcome is None:
+        pending = not event["dry_run"] and RetrainMemory.load(store, name).pending is not None
+        outcome, then = LOST, "it is made anew at the next pass" if pending else "nothing of it counts"
+        reason = f"it ended without a result; {then}"
     at = datetime.fromisoformat(event["at"])
     return AttemptStatus(at=at, outcome=outcome, reason=reason, dry_run=event["dry_run"])
 

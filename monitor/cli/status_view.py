@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from monitor.app.status import ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
+from monitor.app.status import LOST, RUNNING, ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
 from monitor.cli import output
 from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
 from monitor.cli.shift_view import shift_line, shift_rows
@@ -235,10 +235,9 @@ def _attempt(status: DeploymentStatus) -> Text:
     attempt = status.last_attempt
     if attempt is None:
         return Text()
-    dry = " (dry run)" if attempt.dry_run else ""
-    return output.verdict_text(attempt.outcome).append(
-        f"{dry}  {output.moment(attempt.at)}: {attempt.reason}", style="default not bold"
-    )
+    dry, why = " (dry run)" if attempt.dry_run else "", f": {attempt.reason}" if attempt.reason else ""
+    told = f"{dry}  {output.moment(attempt.at)}{why}"
+    return output.verdict_text(attempt.outcome).append(told, style="default not bold")
 
 
 def _next(status: DeploymentStatus) -> Text:
@@ -247,8 +246,9 @@ def _next(status: DeploymentStatus) -> Text:
         text.append("passes fail", style="bold red")
         text.append(f" since {output.moment(status.failing.since)} UTC: {status.failing.error}\n", style="red")
     last, attempt = status.last, status.last_attempt
-    if status.decision == Decision.RETRAIN and last and attempt and attempt.at >= last.window_end:
-        text.append("waits for the next batch; the attempt that the last one decided on is made\n")
+    ended = attempt is not None and attempt.outcome not in (RUNNING, LOST)
+    if status.decision == Decision.RETRAIN and last and attempt and ended and attempt.at >= last.window_end:
+        text.append("waits for the next batch; the attempt that the last one decided on has been made\n")
     elif status.decision is not None:
         text.append_text(output.verdict_text(status.decision))
         text.append(f"  {status.decision_reason}\n")

@@ -11,8 +11,10 @@ import pytest
 
 from monitor.app.journal import ATTEMPT_BEGUN
 from monitor.app.leases import duty_lease, pass_lease
+from monitor.app.memory import RetrainMemory
 from monitor.app.status import deployment_status
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState
+from monitor.domain.policy import Trigger
 from monitor.domain.verdict import Channel, ColumnFinding, Verdict
 from tests.support import stored
 
@@ -137,6 +139,13 @@ def test_an_attempt_that_has_begun_runs_as_long_as_somebody_is_at_work(store):
         attempt = deployment_status(store, stored.deployment(), NOW + later).last_attempt
         assert attempt is not None
         assert (attempt.outcome, attempt.dry_run) == (outcome, True)
+        assert ("nothing of it counts" in attempt.reason) == (outcome == "lost")
+    with store.transaction() as tx:
+        tx.add_event("prices", NOW, ATTEMPT_BEGUN, {"trigger": "change", "dry_run": False})
+        RetrainMemory(pending=Trigger.CHANGE).save(tx, "prices")
+    attempt = deployment_status(store, stored.deployment(), NOW + 2 * stored.DAY).last_attempt
+    assert attempt is not None
+    assert attempt.reason == "it ended without a result; it is made anew at the next pass"
 
 
 def test_whether_a_daemon_is_at_work_and_its_passes_fail(store):
