@@ -18,6 +18,7 @@ from monitor.app.decide_next import decide_next
 from monitor.app.estimate_performance import Expected, estimate_performance
 from monitor.app.explain_shift import explain_shift
 from monitor.app.intake import Waiting
+from monitor.app.journal import BAD_DATA
 from monitor.app.judge import NO_FIT, Judged, LabelsSeen, judge_batch, see_labels
 from monitor.app.measures_of import plain_measures
 from monitor.app.memory import DetectorMemory, RetrainMemory
@@ -228,21 +229,22 @@ def _record(
         save_trial(tx, rt.name, trial)
         body = {"decision": decided.decision.value, "reason": decided.reason, "batch": draft.batch}
         tx.add_event(rt.name, clock, "decision", body)
-        _settle(tx, item, seen)
+        _settle(rt, tx, item, seen)
     rt.settled(item.entry)
     if judged:
         rt.latest = clock
     restating.announce()
     if isinstance(seen, _Problem) and seen.verdict is Verdict.BAD_DATA:
-        rt.log.warning("bad_data", deployment=rt.name, batch=draft.batch, reason=seen.reason)
+        rt.log.warning(BAD_DATA, deployment=rt.name, batch=draft.batch, reason=seen.reason)
     verdicts = {channel.value: verdict.verdict.value for channel, verdict in record.verdicts.items()}
     rt.log.info("decision", deployment=rt.name, version=record.model_version, verdicts=verdicts, **body)
     return record
 
 
-def _settle(tx: Transaction, item: Waiting, seen: Judged | _Problem) -> None:
+def _settle(rt: Runtime, tx: Transaction, item: Waiting, seen: Judged | _Problem) -> None:
     if isinstance(seen, _Problem) and seen.verdict is Verdict.BAD_DATA:
         tx.finish(item.entry.id, DeliveryState.BAD, reason=seen.reason, window=item.window)
+        tx.add_event(rt.name, rt.clock(), BAD_DATA, {"batch": item.entry.name, "reason": seen.reason})
     else:
         tx.finish(item.entry.id, DeliveryState.DONE, window=item.window)
 

@@ -12,6 +12,7 @@ from monitor.domain.policy import Trigger
 
 PASS_FAILED, PASS_RECOVERED = "pass_failed", "pass_recovered"  # each at a change only
 ATTEMPT_BEGUN, ATTEMPT = "attempt_begun", "attempt"  # the second says what came of it
+BAD_DATA = "bad_data"  # a batch that cannot be used; in the log, too
 
 
 def is_a_look(attempt: Mapping[str, Any]) -> bool:

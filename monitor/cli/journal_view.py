@@ -23,6 +23,7 @@ _SENTENCES = {
     "labels_released": "{batch}, by {by}: {reason}",
     "labels_rejected": "{batch}, by {by}: {reason}",
     "acknowledged": "{channel} on {batch}: {reason}",
+    journal.BAD_DATA: "{batch}: {reason}",
     journal.PASS_FAILED: "{error}",
     REFUSED: "{kind} {id}: {error}",
 }

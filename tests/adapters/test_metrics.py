@@ -65,6 +65,7 @@ def everything(store: SqlStore) -> StoreCollector:
     put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
     stored.put_arrivals(store, batches=10)
     with store.transaction() as tx:
+        tx.add_event("prices", stored.FIRST, "bad_data", {"batch": "day_001", "reason": "truncated"})
         tx.add_event("prices", stored.FIRST, "push_refused", {"kind": "batch", "id": "day_001", "error": "no table"})
     return exporting(store, "ks")
 

@@ -215,6 +215,9 @@ def test_a_file_is_refused(bench, what):
     assert record["decision"] == "wait_data"  # bad data never causes a retrain
     entry = bench.entry(name)
     assert (entry.state, entry.reason) == (DeliveryState.BAD, record["verdicts"]["inputs"]["reason"])
+    (told,) = [event for event in bench.events("bad_data") if event["batch"] == name]
+    assert told["reason"] == entry.reason
+    assert datetime.fromisoformat(told["at"]) >= entry.modified, "by the clock, not by its window"
     assert (bench.project.incoming / name).exists(), "the file stays where it is"
 
     bench.put(f"mended_{name}.parquet", parquet(mended(ids)))  # its rows are welcome, its labels were kept

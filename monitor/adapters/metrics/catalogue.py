@@ -78,6 +78,7 @@ _OPERATION: Described = {
     "last_attempt": ("1 for what came of the last attempt to retrain, else 0.", ("outcome",)),
     "waiting_deliveries": ("Files that are known and not yet worked off.", ("kind",)),
     "last_arrival_timestamp_seconds": ("When the newest file came, by its modification time.", ("kind",)),
+    "last_bad_batch_timestamp_seconds": ("When a batch that could not be used was last judged.", ()),
     "last_refused_push_timestamp_seconds": (
         "When a push was last refused as a whole; the same again does not count.",
         (),

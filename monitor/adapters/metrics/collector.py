@@ -20,6 +20,7 @@ from monitor.adapters.metrics.catalogue import BUILD, UP, Scrape
 from monitor.adapters.metrics.refused_labels import RefusedLabels
 from monitor.adapters.metrics.tally import CHAMPION_EVENTS, OUTCOMES, Tally
 from monitor.app.daemon import Health
+from monitor.app.journal import BAD_DATA
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.app.push import REFUSED
@@ -111,8 +112,9 @@ class StoreCollector(Collector):
         scrape.add("performance_held_out", manifest.metrics.get(metric), name, metric)
 
     def _deliveries(self, scrape: Scrape, name: str, deployment: Deployment, tally: Tally) -> None:
-        for refused in self._store.events(name, event=REFUSED, last=1):
-            scrape.add("last_refused_push_timestamp_seconds", samples.timestamp(refused["at"]), name)
+        for metric, event in (("last_bad_batch", BAD_DATA), ("last_refused_push", REFUSED)):
+            for newest in self._store.events(name, event=event, last=1):
+                scrape.add(f"{metric}_timestamp_seconds", samples.timestamp(newest["at"]), name)
         for kind in DeliveryKind:
             scrape.add("waiting_deliveries", self._store.count_waiting(name, kind), name, kind.value)
             arrivals = self._store.arrivals(name, kind, last=_ARRIVALS)

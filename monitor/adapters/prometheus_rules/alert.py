@@ -67,6 +67,10 @@ class Series:
     def highest(self, metric: str, /, **labels: str) -> str:
         return f"max by ({self.by}) ({self.select(metric, **labels)})"
 
+    def age(self, metric: str, /, **labels: str) -> str:
+        """Seconds since the moment that a metric tells, the newest of all daemons'."""
+        return f"time() - {self.highest(metric, **labels)}"
+
     def rise(self, metric: str, window: timedelta, /, **labels: str) -> str:
         """By how much a counter has grown within `window`."""
         return f"max by ({self.by}) (increase({self.select(metric, **labels)}[{promql_duration(window)}]))"

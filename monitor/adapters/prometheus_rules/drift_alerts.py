@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity, quoted
+from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity, quoted, seconds
 from monitor.app.judge import NO_FIT
 from monitor.config.deployment import Deployment
 from monitor.config.settings import AlertsConfig
@@ -14,6 +14,7 @@ from monitor.domain.verdict import Channel
 from monitor.stats.performance import higher_is_better
 
 _BUDGET_WINDOW = timedelta(days=7)
+_SCRAPED = timedelta(seconds=30)  # two scrapes and evaluations as they are shipped: an event that is younger was seen
 _LOG = "log"  # the action of a channel that alerts nobody
 
 
@@ -75,15 +76,21 @@ class DriftAlerts:
         )
 
     def _bad_data(self) -> Alert:
+        """While it is the last batch, and also when others came after it before anybody looked.
+
+        By when it was judged, not by the counter: a process that judges it before its first scrape shows no rise.
+        """
+        age, new = self._series.age("last_bad_batch_timestamp_seconds"), max(self.config.hold, _SCRAPED)
         return Alert(
             name="BadData",
-            expr=self._verdict(Channel.INPUTS, "bad_data"),
+            expr=f"{self._verdict(Channel.INPUTS, 'bad_data')}\nor {age} < {seconds(new)}",
             severity=Severity.WARNING,
             keep=self.config.keep,
             summary=f"{self.deployment.name}: a batch cannot be used",
             description=(
                 "It was not judged, and nothing is retrained on it. "
-                f"`monitor history {self.deployment.name}` says why. Where single rows were refused, they are in "
+                f"`monitor journal {self.deployment.name} --event bad_data` says why. "
+                "Where single rows were refused, they are in "
                 f"`collected/{self.deployment.name}/quarantine` of the data folder; a file that cannot be read as a "
                 "whole is only where it was delivered."
             ),

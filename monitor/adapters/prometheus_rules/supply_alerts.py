@@ -15,10 +15,10 @@ _OVERDUE_BATCHES = 3  # one may lag; three in a row do not come by themselves
 
 def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Alert]:
     series = Series(config.job, deployment.name)
-    arrived = series.highest("last_arrival_timestamp_seconds", kind="batch")
+    age = series.age("last_arrival_timestamp_seconds", kind="batch")
     yield Alert(
         name="BatchMissing",
-        expr=f"time() - {arrived} > 2 * {series.highest('batch_interval_seconds')}",
+        expr=f"{age} > 2 * {series.highest('batch_interval_seconds')}",
         severity=Severity.WARNING,
         hold=config.hold,
         summary=f"{deployment.name}: no batch has come",

@@ -50,6 +50,7 @@ LABELS = {
     "ModelRolledBack": {"severity": "warning", "deployment": "prices"},
     "AlarmBudgetExceeded": {"severity": "info", "deployment": "prices", "channel": "inputs"},
 }
+BAD_BATCH = metric("last_bad_batch_timestamp_seconds")
 FIT = metric("label_shift_fit_p_value")
 ESTIMATED_LOW, ESTIMATED_HIGH = (metric(f"performance_estimated_{end}", metric="accuracy") for end in ("low", "high"))
 TIMELINES: dict[str, tuple[Timeline, ...]] = {
@@ -184,6 +185,33 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
     "BadData": (
         seen(verdict("inputs", "bad_data")),
         Timeline(title="drift is no bad data", series={verdict("inputs"): "1x100"}, silent=("5m", "20m")),
+        Timeline(
+            title="a good batch came after it within the same scrape",
+            series={verdict("inputs", "bad_data"): "0x100", BAD_BATCH: "_x9 130x100"},
+            silent=("2m", "15m"),
+            fires=("3m", "4m", "13m"),
+        ),
+        Timeline(
+            title="it was judged before the first scrape of a process, and so was a good one",
+            series={
+                verdict("inputs", "bad_data"): "0x8 stale _x80 0x100",
+                metric("batches_total", verdict="bad_data"): "7x8 stale _x80 8x100",
+                BAD_BATCH: "-90000x8 stale _x80 1320x100",
+            },
+            silent=("2m", "20m", "36m"),
+            fires=("23m",),
+        ),
+        Timeline(
+            title="one after the other, each of them for itself",
+            series={verdict("inputs", "bad_data"): "0x200", BAD_BATCH: "_x9 130x115 1865x80"},
+            silent=("20m", "30m", "46m"),
+            fires=("3m", "32m"),
+        ),
+        Timeline(
+            title="those of yesterday, seen by a Prometheus that is new",
+            series={metric("batches_total", verdict="bad_data"): "7x100", BAD_BATCH: "-86400x100"},
+            silent=("1m", "5m"),
+        ),
     ),
     "DataDrift": (
         seen(verdict("inputs")),
@@ -399,7 +427,7 @@ def description(alert: str, **changes: Any) -> str:
 
 def test_a_batch_that_cannot_be_used_says_where_its_reasons_are():
     said = description("BadData")
-    assert "`monitor history prices`" in said
+    assert "`monitor journal prices --event bad_data`" in said
     assert "`collected/prices/quarantine`" in said
 
 
