@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 NEVER = timedelta(0)
+SHOWN = timedelta(hours=1)  # how long an event, which has no end, is an alert
 
 
 class Severity(StrEnum):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
-from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity
+from monitor.adapters.prometheus_rules.alert import SHOWN, Alert, Series, Severity
 from monitor.config.deployment import Deployment
 from monitor.config.settings import AlertsConfig
 from monitor.domain.gate import Outcome
 from monitor.domain.policy import Decision
-
-_SHOWN = timedelta(hours=1)  # how long an event, which has no end, is an alert
 
 
 def retrain_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Alert]:
     name, series = deployment.name, Series(config.job, deployment.name)
     yield Alert(
         name="ModelRolledBack",
-        expr=f"{series.rise('champion_changes_total', _SHOWN, event='rolled_back')} > 0",
+        expr=f"{series.rise('champion_changes_total', SHOWN, event='rolled_back')} > 0",
         severity=Severity.WARNING,
         summary=f"{name}: an earlier version is the champion again",
         description="The version before it was taken back, with its model, reference and detector.",
@@ -37,7 +34,7 @@ def retrain_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Ale
     )
     yield Alert(
         name="CandidateRejected",
-        expr=f"{series.rise('retrain_attempts_total', _SHOWN, outcome=Outcome.REJECT.value)} > 0",
+        expr=f"{series.rise('retrain_attempts_total', SHOWN, outcome=Outcome.REJECT.value)} > 0",
         severity=Severity.INFO,
         summary=f"{name}: the gate has rejected a candidate",
         description=(

@@ -1,10 +1,10 @@
-"""What does not come, batches and labels, and labels that cannot be believed."""
+"""What does not come, or is refused at the door, and labels that cannot be believed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.adapters.prometheus_rules.alert import Alert, Series, Severity
+from monitor.adapters.prometheus_rules.alert import SHOWN, Alert, Series, Severity, seconds
 from monitor.adapters.prometheus_rules.alert import promql_duration as duration
 from monitor.config.deployment import Deployment
 from monitor.config.settings import AlertsConfig
@@ -24,6 +24,7 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
         summary=f"{deployment.name}: no batch has come",
         description="The newest one came {{ $value | humanizeDuration }} ago, twice the usual time and more.",
     )
+    yield _push_refused(deployment, series)
     if deployment.labels is None:
         return
     yield Alert(
@@ -46,6 +47,20 @@ def supply_alerts(deployment: Deployment, config: AlertsConfig) -> Iterator[Aler
         description=(
             f"{{{{ $value }}}} scored batches are without enough labels, {_due(deployment.labels)}. "
             "Performance is not known, and nothing can be retrained on them."
+        ),
+    )
+
+
+def _push_refused(deployment: Deployment, series: Series) -> Alert:
+    """Every deployment takes pushes, whatever its source is; there is no series before one was refused."""
+    return Alert(
+        name="PushRefused",
+        expr=f"{series.age('last_refused_push_timestamp_seconds')} < {seconds(SHOWN)}",
+        severity=Severity.WARNING,
+        summary=f"{deployment.name}: a push was refused",
+        description=(
+            "A batch or labels could not be used as a whole. The sender was told with 422, and nothing of it was kept. "
+            f"`monitor journal {deployment.name} --event push_refused` says what and why."
         ),
     )
 

@@ -37,6 +37,7 @@ LABELS = {
     "ConfigReloadFailed": {"severity": "warning", "job": "monitor"},
     "BatchMissing": {"severity": "warning", "deployment": "prices"},
     "BadData": {"severity": "warning", "deployment": "prices"},
+    "PushRefused": {"severity": "warning", "deployment": "prices"},
     "DataDrift": {"severity": "warning", "deployment": "prices", "channel": "inputs"},
     "PredictionDrift": {"severity": "warning", "deployment": "prices"},
     "LabelShift": {"severity": "warning", "deployment": "prices", "channel": "labels"},
@@ -50,7 +51,7 @@ LABELS = {
     "ModelRolledBack": {"severity": "warning", "deployment": "prices"},
     "AlarmBudgetExceeded": {"severity": "info", "deployment": "prices", "channel": "inputs"},
 }
-BAD_BATCH = metric("last_bad_batch_timestamp_seconds")
+BAD_BATCH, REFUSED_PUSH = (metric(f"last_{what}_timestamp_seconds") for what in ("bad_batch", "refused_push"))
 FIT = metric("label_shift_fit_p_value")
 ESTIMATED_LOW, ESTIMATED_HIGH = (metric(f"performance_estimated_{end}", metric="accuracy") for end in ("low", "high"))
 TIMELINES: dict[str, tuple[Timeline, ...]] = {
@@ -212,6 +213,21 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
             series={metric("batches_total", verdict="bad_data"): "7x100", BAD_BATCH: "-86400x100"},
             silent=("1m", "5m"),
         ),
+    ),
+    "PushRefused": (
+        Timeline(
+            title="for an hour, and another hour after the next one",
+            series={REFUSED_PUSH: "_x9 130x400 6130x400"},
+            silent=("2m", "64m", "101m", "165m"),
+            fires=("3m", "61m", "103m", "161m"),
+        ),
+        Timeline(
+            title="told once by two daemons",
+            series={REFUSED_PUSH: "130x100", metric("last_refused_push_timestamp_seconds", instance="b"): "130x100"},
+            fires=("3m",),
+        ),
+        Timeline(title="one of yesterday", series={REFUSED_PUSH: "-86400x100"}, silent=("1m", "20m")),
+        Timeline(title="a batch that cannot be used is no push", series={BAD_BATCH: "130x100"}, silent=("3m", "20m")),
     ),
     "DataDrift": (
         seen(verdict("inputs")),
@@ -443,6 +459,10 @@ def test_late_labels_are_said_to_be_late_by_what_they_are_due_by(labels, due):
     assert due in description("LabelsLate", labels=labels)
 
 
+def test_a_refused_push_says_where_its_reason_is():
+    assert "`monitor journal prices --event push_refused`" in description("PushRefused")
+
+
 def test_a_refused_configuration_may_be_right_and_take_a_restart():
     assert "or it changes what takes a restart" in description("ConfigReloadFailed")
 
@@ -460,6 +480,7 @@ def test_what_a_channel_may_cause_decides_who_is_told():
 def test_what_cannot_happen_has_no_alert():
     assert names() - names(retrain={"mode": "off"}) == {"RetrainFailed", "CandidateRejected", "RetrainEscalated"}
     assert names() == names(labels={"path": "in/*", "available_at": "known"})
+    assert names() == names(batches={"source": "push"}), "pushes are taken beside every source"
     of_labels = {"LabelsLate", "LabelsHeld"}
     assert of_labels <= names() - names(labels=None, retrain={"mode": "off"})
     assert names() - names(detect={"rule": "per_batch", "channels": {"inputs": "alert"}}) == {"AlarmBudgetExceeded"}
