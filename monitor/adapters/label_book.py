@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitor.adapters.id_runs import Hashes
 from monitor.adapters.label_files import (
     NEVER,
     LabelCodes,
@@ -31,9 +32,9 @@ from monitor.adapters.label_files import (
 )
 from monitor.adapters.label_merge import LABEL, Labels, is_settled, merge_labels
 from monitor.adapters.label_tallies import Tallies, Tally
-from monitor.adapters.pending_labels import PendingLabels
+from monitor.adapters.pending_labels import GONE, UNKNOWN, PendingLabels
 from monitor.adapters.row_ids import hash_ids
-from monitor.app.ports import CollectedData, LabelCounts
+from monitor.app.ports import CollectedData, LabelCounts, Unmatched
 from monitor.domain.packed_names import PackedNames
 
 
@@ -56,6 +57,9 @@ class ParquetLabelBook:
         self._deliveries = PackedNames()
         self._pending = PendingLabels()
         self._tallies = Tallies()
+        self._gone: Hashes = np.empty(
+            0, np.uint64
+        )  # hashes of ids that had a label in batches which are not collected any more
         self._touched: set[str] = set()  # batches of which another revision may be recorded
 
     def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:
@@ -127,6 +131,13 @@ class ParquetLabelBook:
         with self._lock:
             self._refresh()
             return len(self._pending)
+
+    @property
+    def unmatched(self) -> Unmatched:
+        with self._lock:
+            self._refresh()
+            rows, earliest = self._pending.unmatched
+            return Unmatched(rows=rows, since=from_microseconds(earliest)) if rows else Unmatched()
 
     def _tally(self, batch: str) -> Tally:
         with self._lock:
@@ -201,8 +212,11 @@ class ParquetLabelBook:
         """Read all files; labels joined to a batch that is gone are pending again."""
         self._reset()
         batches = {batch: self._collected.digest(batch) for batch in self._collected.batches()}
-        tallies = {batch: tally for batch, tally in self._files.tallies().items() if batch in batches}
+        every = self._files.tallies()
+        tallies = {batch: tally for batch, tally in every.items() if batch in batches}
         self._tallies = Tallies(tallies)
+        gone = [hash_ids(self._files.joined_ids(batch)) for batch in every if batch not in batches]
+        self._gone = np.concatenate([self._gone, *gone])
         for batch, tally in tallies.items():
             if tally.digest != batches[batch]:
                 self._realign(batch, tally)
@@ -224,7 +238,7 @@ class ParquetLabelBook:
         """Put a delivery's labels among the pending ones; with `check`, only those that are not settled."""
         ids = staged.ids
         labels = np.empty(len(ids), LABEL)
-        labels["row"] = -1
+        labels["row"] = UNKNOWN
         labels["value"] = self._codes.encode(staged.table["label"].combine_chunks())
         labels["due"] = staged.available
         labels["arrival"] = to_microseconds(staged.arrival)
@@ -239,7 +253,11 @@ class ParquetLabelBook:
             self._place(batch, labels[mine], ids.take(pa.array(mine)), own_ids, check=check)
         elsewhere = np.ones(len(ids), bool)
         elsewhere[at] = False
-        self._pending.wait(labels[elsewhere], hash_ids(ids.filter(pa.array(elsewhere))))
+        self._wait(labels[elsewhere], hash_ids(ids.filter(pa.array(elsewhere))))
+
+    def _wait(self, labels: Labels, hashes: Hashes) -> None:
+        labels["row"][np.isin(hashes, self._gone)] = GONE  # for a count: a hash that two ids share does no harm
+        self._pending.wait(labels, hashes)
 
     def _place(self, batch: str, labels: Labels, ids: pa.Array, own_ids: pa.Array, *, check: bool) -> None:
         """Pend labels whose rows are in `batch`, now that their row and moment are known."""

@@ -165,6 +165,9 @@ class LabelFiles:
         """`id, label, available_at, arrival, delivery`, in the order of the batch's rows."""
         return read_parquet(self.joined_path(batch))
 
+    def joined_ids(self, batch: str) -> pa.Array:
+        return as_ids(read_parquet(self.joined_path(batch), ["id"])["id"])
+
 
 def to_table(labels: Labels, ids: pa.Array, codes: LabelCodes, delivery: Callable[[int], str]) -> pa.Table:
     """Joined labels as they are stored; `ids` are those of the whole batch."""

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from monitor.adapters.id_runs import Hashes
 from monitor.adapters.label_merge import LABEL, Labels
 
+UNKNOWN, GONE = -1, -2  # in place of a row: no batch has had it; the batch that had it is not collected any more
+
 
 class PendingLabels:
     """About 50 bytes per label; ids are kept as hashes, so that what is found by them must be checked."""
@@ -18,6 +20,7 @@ class PendingLabels:
         self._waiting: list[Labels] = []  # their rows are not collected; in pieces until somebody looks
         self._hashes: list[Hashes] = []
         self._placed: dict[str, Labels] = {}  # by batch; their rows and moments are known
+        self._unmatched: tuple[int, int] | None = None  # None: to be counted
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting)) + sum(map(len, self._placed.values()))
@@ -27,9 +30,19 @@ class PendingLabels:
         """Whether there are labels whose rows are not collected."""
         return any(map(len, self._waiting))
 
+    @property
+    def unmatched(self) -> tuple[int, int]:
+        """How many labels wait for a row that no batch has had, and the earliest arrival among them, 0 without any."""
+        if self._unmatched is None:
+            arrivals = [labels["arrival"][labels["row"] == UNKNOWN] for labels in self._waiting]
+            earliest = [int(each.min()) for each in arrivals if len(each)]
+            self._unmatched = sum(map(len, arrivals)), min(earliest, default=0)
+        return self._unmatched
+
     def wait(self, labels: Labels, hashes: Hashes) -> None:
-        """Keep labels whose rows are not collected yet."""
+        """Keep labels whose rows are not collected; each is UNKNOWN or GONE."""
         if len(labels):
+            self._unmatched = None
             self._waiting.append(labels)
             self._hashes.append(hashes)
 
@@ -55,6 +68,7 @@ class PendingLabels:
     def drop_waiting(self, positions: npt.NDArray[np.intp]) -> None:
         """Valid after `candidates`, until labels are added."""
         if len(positions):
+            self._unmatched = None
             self._waiting = [np.delete(self._waiting[0], positions)]
             self._hashes = [np.delete(self._hashes[0], positions)]
 

@@ -274,6 +274,14 @@ class LabelCounts:
     pending: int = 0  # id not collected yet, or not due yet
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """Label rows whose id no collected batch has, or had; `since`: when the first of them arrived."""
+
+    rows: int = 0
+    since: datetime | None = None
+
+
 class LabelBook(Protocol):
     """Labels of one deployment: staged as they come, joined to collected batches when they are due."""
 
@@ -323,6 +331,10 @@ class LabelBook(Protocol):
 
     @property
     def pending(self) -> int: ...
+    @property
+    def unmatched(self) -> Unmatched:
+        """Those of the pending ones that wait for a batch that may never come; counted only after they have changed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from monitor.app.memory import DetectorMemory
 from monitor.app.ports import LabelCounts, Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.see_control import see_control
+from monitor.app.unmatched_labels import keep_unmatched
 from monitor.domain.batch import Window
 from monitor.domain.label_arrival import LAGS
 from monitor.domain.label_trust import Doubt, LabelTrust, Standing, WindowSkill, examine
@@ -193,6 +194,7 @@ def restate_windows(rt: Runtime, champion: Champion, clock: datetime) -> tuple[L
     restating = Restating.begin(rt, champion, DetectorMemory.load(rt.kept, rt.name, champion.version))
     restating.join(clock)
     write_restated(rt, restating, clock)
+    keep_unmatched(rt)
     return restating.counts, len(restating.records)
 
 

@@ -11,8 +11,9 @@ from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN, Failing, failing
 from monitor.app.label_memory import LabelMemory
 from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.memory import RetrainMemory
-from monitor.app.ports import Store
+from monitor.app.ports import Store, Unmatched
 from monitor.app.trial_status import BesideStatus, beside_status
+from monitor.app.unmatched_labels import unmatched_labels
 from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
@@ -88,7 +89,8 @@ class PerformanceStatus:
 class LabelsStatus:
     """How labels come in. `reachable`: share of a window's rows that have one in the end, nearly all of them when
     `settled_batches` have come after it; `to_come`: labels still to be expected, most of them by `by`. None: not known
-    yet. `held_windows` and `held_rows` wait for somebody to say whether their labels are right.
+    yet. `held_windows` and `held_rows` wait for somebody to say whether their labels are right. `unmatched_rows` wait
+    for a batch that has their ids, the first of them since `unmatched_since`.
     """
 
     reachable: float | None = None
@@ -97,6 +99,8 @@ class LabelsStatus:
     by: datetime | None = None
     held_windows: int = 0
     held_rows: int = 0
+    unmatched_rows: int = 0
+    unmatched_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +178,7 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         labels_waiting=store.count_waiting(name, DeliveryKind.LABELS),
         unlabelled_batches=len(unlabelled),
         unlabelled_rows=sum(round(r["rows"] * (1 - r["performance"]["labels_coverage"])) for r in unlabelled),
-        labels=_labels(LabelMemory.load(store, name), records),
+        labels=_labels(LabelMemory.load(store, name), unmatched_labels(store, name), records),
         last=_last(store, records, deployment, now) if records else None,
         performance=_performance(records, deployment, manifest),
         model=_model(manifest, now) if manifest else None,
@@ -265,7 +269,7 @@ def _performance(
     )
 
 
-def _labels(memory: LabelMemory, records: Sequence[Mapping[str, Any]]) -> LabelsStatus:
+def _labels(memory: LabelMemory, unmatched: Unmatched, records: Sequence[Mapping[str, Any]]) -> LabelsStatus:
     curve, held = memory.arrivals.curve, memory.trust.of(Standing.HELD)
     settled = curve.settled
     by = None
@@ -280,6 +284,8 @@ def _labels(memory: LabelMemory, records: Sequence[Mapping[str, Any]]) -> Labels
         by=by,
         held_windows=len(held),
         held_rows=sum(doubt.rows for doubt in held),
+        unmatched_rows=unmatched.rows,
+        unmatched_since=unmatched.since,
     )
 
 

@@ -215,6 +215,9 @@ def _labels(status: DeploymentStatus) -> Text:
         text.append(f"\nusually {output.percent(labels.reachable)} of the rows get one, {after}", style="dim")
         if labels.to_come and labels.by is not None and (rows := round(labels.to_come)):
             text.append(f"; about {rows:,} to come, most by {output.moment(labels.by)}", style="dim")
+    if labels.unmatched_rows and labels.unmatched_since is not None:
+        unmatched, since = output.count(labels.unmatched_rows, "label row"), output.moment(labels.unmatched_since)
+        text.append(f"\n{unmatched} waiting for a batch with such an id, since {since}", style="yellow")
     if labels.held_windows:
         held = f"{output.count(labels.held_windows, 'window')}, {output.count(labels.held_rows, 'row')}"
         text.append(f"\nheld: {held}; are they right? `monitor labels held {status.deployment}`", style="bold red")
@@ -228,7 +231,7 @@ def _unlabelled(status: DeploymentStatus) -> str:
         parts.append(f"{batches} without enough labels yet, {rows}")
     if status.labels_waiting:
         parts.append(f"{output.count(status.labels_waiting, 'label delivery')} not read yet")
-    return "; ".join(parts) or "nothing is waited for"
+    return "; ".join(parts) or "no batch waits for labels"
 
 
 def _attempt(status: DeploymentStatus) -> Text:

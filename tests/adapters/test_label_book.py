@@ -95,6 +95,8 @@ def test_the_end_does_not_depend_on_the_order_nor_on_restarts(given_deliveries, 
         assert final(book) == final(expected)
         nobodys = sum(row == "z" for rows, _ in given_deliveries for row, *_ in rows)
         assert book.pending == expected.pending == nobodys
+        assert book.unmatched == expected.unmatched
+        assert book.unmatched.rows == nobodys
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])

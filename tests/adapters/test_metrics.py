@@ -17,7 +17,9 @@ from monitor.adapters.metrics.collector import StoreCollector, registry_of
 from monitor.adapters.metrics.configuration import ConfigCollector
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.daemon import Health
+from monitor.app.ports import Unmatched
 from monitor.app.reload import Reloaded
+from monitor.app.unmatched_labels import save_unmatched
 from monitor.domain.batch import DeliveryKind
 from monitor.domain.performance_estimate import Assumption
 from monitor.domain.record import ClassShare
@@ -65,6 +67,7 @@ def everything(store: SqlStore) -> StoreCollector:
     put_measures(store, stored.record(1).batch, measured("inputs", "price", "ks", 0.3, 0.3))
     stored.put_arrivals(store, batches=10)
     with store.transaction() as tx:
+        save_unmatched(tx, "prices", Unmatched(rows=7, since=stored.FIRST))
         tx.add_event("prices", stored.FIRST, "bad_data", {"batch": "day_001", "reason": "truncated"})
         tx.add_event("prices", stored.FIRST, "push_refused", {"kind": "batch", "id": "day_001", "error": "no table"})
     return exporting(store, "ks")

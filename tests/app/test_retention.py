@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from monitor.adapters.expiry import FolderExpiry
 from monitor.app.memory import DetectorMemory, RetrainMemory
+from monitor.app.ports import Unmatched
 from monitor.app.restate import Restating
 from monitor.app.retention import expire
 from monitor.app.retrain_model import Orders
 from monitor.app.runtime import Champion, Runtime
+from monitor.app.unmatched_labels import unmatched_labels
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind
 from monitor.errors import ConfigError, StoreError
@@ -93,6 +96,25 @@ def test_rows_go_but_for_those_of_a_version(project: Project):
         assert [record.batch for record in app.once()] == [name]
         app.once()
         assert app.store.record("tiny", name)["performance"]["labels_coverage"] == 1.0
+        assert unmatched_labels(app.store, "tiny").rows == 0
+
+
+def test_labels_that_outlive_their_rows_wait_for_no_batch(tmp_path: Path):
+    """They came later than the rows, so they go later: nobody is told that they match nothing."""
+    project = Project.create(tmp_path / "project", changes=CHANGES)
+    for _ in range(3):
+        project.add_batch()
+    with open_application(project.config) as app:
+        app.once()
+        runtime = app.runtime("tiny")
+        age(project.folder / "var" / "collected" / "tiny" / "rows", 200, "batch_000.parquet")
+        with runtime.working():
+            assert expire(runtime, runtime.clock())["rows"] == 1
+            assert runtime.book.pending == 120
+            assert runtime.book.unmatched == Unmatched()
+        project.write(project.labels / "nobodys.parquet", pa.table({"row_id": ["nobody"], "y": ["UP"]}))
+        app.once()
+        assert unmatched_labels(app.store, "tiny").rows == 1
 
 
 def test_measures_outlive_the_rows(tmp_path: Path):

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from monitor.adapters.process_identity import is_alive
 from monitor.adapters.store.encoding import from_json, to_json
-from monitor.app.ports import CollectedData, LabelCounts
+from monitor.app.ports import CollectedData, LabelCounts, Unmatched
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window, aware
 from monitor.domain.model import Scores
 from monitor.domain.version import Alias, AliasMove, Manifest
@@ -414,6 +414,12 @@ class FakeLabelBook:
     @property
     def pending(self) -> int:
         return len(self._pending)
+
+    @property
+    def unmatched(self) -> Unmatched:
+        owner = self._owners()
+        arrivals = [label.rank[0] for label in self._pending if label.id not in owner and label.id not in self._joined]
+        return Unmatched(rows=len(arrivals), since=min(arrivals, default=None))
 
     def _owners(self) -> dict[str, str]:
         return {row: batch for batch in self._collected.batches() for row in self._collected.ids(batch).to_pylist()}

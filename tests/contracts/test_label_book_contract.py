@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monitor.adapters.label_book import ParquetLabelBook
-from monitor.app.ports import CollectedData, LabelBook, LabelCounts
+from monitor.app.ports import CollectedData, LabelBook, LabelCounts, Unmatched
 from monitor.domain.batch import Window
 from monitor.errors import DataError
 from tests.contracts.fakes import FakeCollectedData, FakeLabelBook, labels_of, rows_of
@@ -96,6 +96,26 @@ def test_labels_wait_for_their_rows(book, collect):
     collect("b", "yb", 1)
     assert book.join(T0 + DAY) == LabelCounts(joined=1, pending=1)
     assert (labelled(book, "a"), labelled(book, "b")) == ({"x": "1"}, {"y": "0"})
+
+
+def test_labels_of_unknown_rows_are_told_apart_from_those_that_are_not_due(book, collect, collected):
+    assert book.unmatched == Unmatched()
+    collect("a", "xy")
+    book.stage("known", labels_of({"x": "1"}), arrival=LONG_AFTER)
+    assert (book.pending, book.unmatched) == (1, Unmatched()), "not due yet"
+    book.stage("second", labels_of({"v": "1", "y": "1"}), arrival=T0 + 2 * DAY)
+    book.stage("first", labels_of({"z": "0", "w": "1"}), arrival=T0 + DAY)
+    assert book.unmatched == Unmatched(rows=3, since=T0 + DAY)
+    book.join(LONG_AFTER)
+    collect("b", "zwu", 1)
+    assert book.unmatched == Unmatched(rows=1, since=T0 + 2 * DAY)
+    book.join(LONG_AFTER)
+    collected.discard("b")
+    assert book.unmatched == Unmatched(rows=1, since=T0 + 2 * DAY), "those of a batch that was there wait for no other"
+    book.stage("again", labels_of({"z": "1", "u": "1"}), arrival=T0)
+    assert book.unmatched == Unmatched(rows=2, since=T0), "u had no label when its batch went"
+    collect("c", "uv", 2)
+    assert book.unmatched == Unmatched()
 
 
 def test_a_delivery_may_hold_labels_of_many_batches(book, collect):

@@ -59,6 +59,8 @@ _PERFORMANCE: Described = {
     "labels_to_come_rows": ("Labels that are still to be expected.", ()),
     "labels_held_windows": ("Windows whose labels are held until somebody says whether they are right.", ()),
     "labels_held_rows": ("Labelled rows of these windows.", ()),
+    "labels_unmatched_rows": ("Label rows whose id no batch has; they wait for one.", ()),
+    "labels_unmatched_since_timestamp_seconds": ("When the first of them came; without any: no series.", ()),
     "label_share_ratio": ("Estimated share of each class in the last batch.", ("class",)),
     "label_share_low_ratio": ("Lower end of the interval of the share.", ("class",)),
     "label_share_high_ratio": ("Upper end of the interval of the share.", ("class",)),

@@ -24,6 +24,7 @@ from monitor.app.journal import BAD_DATA
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.app.push import REFUSED
+from monitor.app.unmatched_labels import unmatched_labels
 from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
 from monitor.domain.batch import DeliveryKind
@@ -98,6 +99,7 @@ class StoreCollector(Collector):
             _quarantined(scrape, name, DeliveryKind.LABELS, refused.rows)
             memory = LabelMemory.load(self._store, name)
             samples.labels(scrape, name, memory)
+            samples.unmatched(scrape, name, unmatched_labels(self._store, name))
             overdue = tally.overdue(deployment.labels, memory.arrivals.curve.settled)
             scrape.add("labels_overdue_batches", overdue, name)
 

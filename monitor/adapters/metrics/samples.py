@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.adapters.metrics.catalogue import Scrape
 from monitor.app.label_memory import LabelMemory
+from monitor.app.ports import Unmatched
 from monitor.config.deployment import Deployment
 from monitor.domain.label_trust import Standing
 from monitor.domain.performance_estimate import Assumption
@@ -90,6 +91,12 @@ def labels(scrape: Scrape, name: str, memory: LabelMemory) -> None:
     scrape.add("labels_to_come_rows", memory.arrivals.to_come, name)
     scrape.add("labels_held_windows", len(held), name)
     scrape.add("labels_held_rows", sum(doubt.rows for doubt in held), name)
+
+
+def unmatched(scrape: Scrape, name: str, waiting: Unmatched) -> None:
+    since = waiting.since
+    scrape.add("labels_unmatched_rows", waiting.rows, name)
+    scrape.add("labels_unmatched_since_timestamp_seconds", since.timestamp() if since else None, name)
 
 
 def timestamp(text: str) -> float:

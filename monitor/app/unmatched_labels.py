@@ -1,0 +1,33 @@
+"""Labels whose ids match no collected row: how many there are is kept in the store, so that any process can tell."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from monitor.app.ports import States, Transaction, Unmatched
+from monitor.app.runtime import Runtime
+
+_UNMATCHED = "unmatched_labels"
+
+
+def unmatched_labels(states: States, deployment: str) -> Unmatched:
+    """As the last pass has left them."""
+    body = states.state(deployment, _UNMATCHED)
+    if body is None:
+        return Unmatched()
+    plain = json.loads(body)
+    return Unmatched(rows=plain["rows"], since=plain["since"] and datetime.fromisoformat(plain["since"]))
+
+
+def save_unmatched(tx: Transaction, deployment: str, found: Unmatched) -> None:
+    plain = {"rows": found.rows, "since": found.since and found.since.isoformat()}
+    tx.put_state(deployment, _UNMATCHED, json.dumps(plain).encode())
+
+
+def keep_unmatched(rt: Runtime) -> None:
+    """Write them down when there are others than before. At the end of a pass: until then their batch may come."""
+    found = rt.book.unmatched
+    if found != unmatched_labels(rt.kept, rt.name):
+        with rt.transaction() as tx:
+            save_unmatched(tx, rt.name, found)
