@@ -12,6 +12,7 @@ from monitor.app.memory import DetectorMemory
 from monitor.app.ports import Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.snapshot import take_first_snapshot
+from monitor.app.standard_state import save_standard
 from monitor.app.training import publish, staging_folder, trained_manifest, training_job
 from monitor.app.trial_state import save_trial
 from monitor.domain.model import Progress
@@ -118,7 +119,8 @@ def first_memory(rt: Runtime, manifest: Manifest) -> DetectorMemory:
 def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
     """Make a known version the champion, by the operator's word. Its detector goes on where it was.
 
-    One that a retrain has built and that waited for this is watched like any other promotion; other versions are not.
+    One that a retrain has built and that waited for this is watched like any other promotion; other versions are not,
+    and set the standard that the deployment is held to.
     For the champion itself nothing changes, and the move that made it the champion is returned: a second entry in the
     history would make a rollback go back to where it is.
     """
@@ -134,6 +136,8 @@ def promote(rt: Runtime, version: int, reason: str) -> AliasMove:
     watch = watch_after(rt, version, Trigger.OPERATOR) if waited else None
     memory = first_memory(rt, manifest) if new else DetectorMemory.load(rt.kept, rt.name, version)
     with rt.transaction() as tx:
+        if not waited:  # a person's own choice is what the deployment is held to from now on
+            save_standard(tx, rt.name, None)
         move = deploy(rt, tx, version, memory, at=rt.clock(), reason=reason, watch=watch)
     announce(rt, move)
     return move

@@ -20,10 +20,12 @@ from monitor.app.memory import DetectorMemory
 from monitor.app.ports import LabelCounts, Transaction
 from monitor.app.runtime import Champion, Runtime
 from monitor.app.see_control import see_control
+from monitor.app.standard_state import Entry, load_standard, save_standard, turn
 from monitor.app.unmatched_labels import keep_unmatched
 from monitor.domain.batch import Window
 from monitor.domain.label_arrival import LAGS
 from monitor.domain.label_trust import Doubt, LabelTrust, Standing, WindowSkill, examine
+from monitor.domain.standard import Standard, WindowLoss, follow
 from monitor.domain.verdict import Channel, ChannelVerdict, Verdict
 
 _FEWEST = 30  # labelled rows, before labels can be doubted
@@ -37,16 +39,19 @@ class Restating:
     champion: Champion
     memory: DetectorMemory
     labels: LabelMemory
+    standard: Standard | None
     records: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
     changed: list[Doubt] = field(default_factory=list)
     selected: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     parted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    turns: list[Entry] = field(default_factory=list)  # the standard is missed, or met again
     counts: LabelCounts = field(default_factory=LabelCounts)
 
     @classmethod
     def begin(cls, rt: Runtime, champion: Champion, memory: DetectorMemory) -> Restating:
-        return cls(rt=rt, champion=champion, memory=memory, labels=LabelMemory.load(rt.kept, rt.name))
+        labels, standard = LabelMemory.load(rt.kept, rt.name), load_standard(rt.kept, rt.name)
+        return cls(rt=rt, champion=champion, memory=memory, labels=labels, standard=standard)
 
     def join(self, clock: datetime, *, current: Mapping[str, Any] | None = None) -> None:
         """Join what is due at `clock`. `current`, the batch at hand, is always among the records."""
@@ -79,6 +84,10 @@ class Restating:
         self.memory.save(tx, name, self.champion.version)
         self.labels.save(tx, name)
         journal(tx, name, at, self.changed, by=by)
+        if self.standard != load_standard(self.rt.kept, name):
+            save_standard(tx, name, self.standard)
+        for entry in self.turns:
+            tx.add_event(name, at, *entry)
 
     def announce(self) -> None:
         """After the transaction."""
@@ -86,6 +95,8 @@ class Restating:
         for doubt in self.changed:
             log = self.rt.log.warning if doubt.standing is Standing.HELD else self.rt.log.info
             log(f"labels_{doubt.standing.value}", deployment=self.rt.name, **doubt.to_dict())
+        for event, body in self.turns:
+            self.rt.log.warning(event, deployment=self.rt.name, **body)
         for batch, found in self.parted.items():
             self.rt.log.warning("control_parted", deployment=self.rt.name, batch=batch, **found)
         for batch, found in self.selected.items():
@@ -183,7 +194,18 @@ class Restating:
         judged, self.memory = judge_window(
             self.champion, measured, rt.config, self.memory, _window(record), error_rate=rt.error_rate
         )
+        if judged.verdict is not Verdict.INSUFFICIENT_DATA:
+            self._hold_to_standard(batch, measured, alarm=judged.verdict is Verdict.DRIFT)
         return _with(record, judged)
+
+    def _hold_to_standard(self, batch: str, measured: WindowMeasured, *, alarm: bool) -> None:
+        was, promised = self.standard, self.champion.reference.loss
+        seen = WindowLoss(
+            batch=batch, version=self.champion.version, loss=measured.loss, promised=promised, alarm=alarm
+        )
+        self.standard = follow(was, seen, min_increase=self.rt.config.detect.min_loss_increase)
+        if (entry := turn(was, self.standard, batch)) is not None:
+            self.turns.append(entry)
 
 
 def restate_windows(rt: Runtime, champion: Champion, clock: datetime) -> tuple[LabelCounts, int]:

@@ -12,6 +12,7 @@ from monitor.app.label_memory import LabelMemory
 from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.memory import RetrainMemory
 from monitor.app.ports import Store, Unmatched
+from monitor.app.standard_status import MissedStandard, missed_standard
 from monitor.app.trial_status import BesideStatus, beside_status
 from monitor.app.unmatched_labels import unmatched_labels
 from monitor.app.versions import champion_manifest
@@ -146,6 +147,7 @@ class DeploymentStatus:
     labels: LabelsStatus
     last: LastBatch | None
     performance: PerformanceStatus
+    missed_standard: MissedStandard | None
     model: ModelStatus | None
     false_alarms: str | None
     decision: str | None
@@ -181,6 +183,7 @@ def deployment_status(store: Store, deployment: Deployment, now: datetime) -> De
         labels=_labels(LabelMemory.load(store, name), unmatched_labels(store, name), records),
         last=_last(store, records, deployment, now) if records else None,
         performance=_performance(records, deployment, manifest),
+        missed_standard=missed_standard(store, deployment),
         model=_model(manifest, now) if manifest else None,
         false_alarms=deployment.detect.false_alarms if deployment.detect.rule == "budget" else None,
         decision=newest["decision"] if newest else None,

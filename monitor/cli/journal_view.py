@@ -22,6 +22,8 @@ _SENTENCES = {
     "labels_held": "{batch}: {reason}",
     "labels_released": "{batch}, by {by}: {reason}",
     "labels_rejected": "{batch}, by {by}: {reason}",
+    "standard_missed": "{batch}: worse than the loss of {standard:.4g} that version {version} had promised",
+    "standard_met": "{batch}: as good again as the loss of {standard:.4g} that version {version} had promised",
     "acknowledged": "{channel} on {batch}: {reason}",
     journal.BAD_DATA: "{batch}: {reason}",
     journal.PASS_FAILED: "{error}",

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from monitor.app.standard_status import MissedStandard
 from monitor.app.status import LOST, RUNNING, ChannelStatus, DeploymentStatus, LastBatch, PerformanceStatus
 from monitor.cli import output
 from monitor.cli.batch_lines import HEADINGS, LEGEND, mark
@@ -47,6 +48,8 @@ def status_block(status: DeploymentStatus, *, explain: bool = False) -> Renderab
         for what, told in _shift(status.last, explain=explain):
             table.add_row(what, told)
     table.add_row(status.performance.metric.replace("_", " "), _performance(status.performance))
+    if status.missed_standard is not None:
+        table.add_row("standard", _standard(status.missed_standard))
     table.add_row("estimated", _estimated(status.performance))
     table.add_row("model", _model(status))
     table.add_row("labels", _labels(status))
@@ -187,6 +190,19 @@ def _performance(known: PerformanceStatus) -> Text:
         if value is not None:
             text.append(f"; {word} {output.number(value)}", style="dim")
     return text
+
+
+def _standard(missed: MissedStandard) -> Text:
+    """Loss, and not the metric: it is what versions are compared by."""
+    style = "bold red" if missed.lasting else "yellow"
+    text = Text("lastingly missed" if missed.lasting else "missed", style=style)
+    text.append(f" since {missed.since}: a loss of {output.number(missed.standard, 4)} ", style="not bold default")
+    text.append(f"was promised by version {missed.version}", style="not bold default")
+    if missed.reached is None:
+        return text.append("; no labelled batch without an alarm yet", style="not bold dim")
+    batches = output.count(missed.wanted, "labelled batch")
+    where = f"on the last {batches}" if missed.lasting else f"on {missed.windows} of {batches}"
+    return text.append(f"; {output.number(missed.reached, 4)} {where}", style="not bold default")
 
 
 def _estimated(known: PerformanceStatus) -> Text:

@@ -131,10 +131,17 @@ def test_an_alarm_below_the_floor_is_closed_until_the_next_window_below_it(monit
     ]
 
 
-def test_under_per_batch_there_is_nothing_to_acknowledge(monitor: Monitor, lived: Project):
-    said = monitor("-c", lived.config, "acknowledge")
-    assert said.code == 2
-    assert "closes by itself" in said.err
+def test_under_per_batch_there_is_nothing_to_acknowledge_but_a_standard(
+    monitor: Monitor, lived: Project, tmp_path: Path
+):
+    copy = shutil.copytree(lived.folder, tmp_path / "copy")
+    said = monitor("-c", copy / "config", "acknowledge", "--json")
+    assert [one["channel"] for one in said.json["closed"]] == ["performance"]
+    assert "had promised" in said.json["closed"][0]["alarm"]
+    for channel in ([], ["--channel", "inputs"]):
+        refused = monitor("-c", copy / "config", "acknowledge", *channel)
+        assert refused.code == 2
+        assert "closes by itself" in refused.err
 
 
 def test_before_the_first_model_and_for_an_unknown_channel(monitor: Monitor, fresh: Project):

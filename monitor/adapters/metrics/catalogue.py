@@ -46,6 +46,10 @@ _PERFORMANCE: Described = {
         "The same of the largest segments of the batch.",
         ("metric", "segment", "level"),
     ),
+    "performance_not_restored": (
+        "1 while performance is lastingly worse than was once promised, though no alarm stands, else 0.",
+        (),
+    ),
     "performance_window_end_timestamp_seconds": ("End of the window that the realised performance is of.", ()),
     "labels_coverage_ratio": ("Share of the rows of that window that have a label.", ()),
     "labels_overdue_batches": ("Scored batches after that window whose labels should have come by now.", ()),

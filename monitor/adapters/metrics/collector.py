@@ -24,6 +24,7 @@ from monitor.app.journal import BAD_DATA
 from monitor.app.label_memory import LabelMemory
 from monitor.app.ports import Store
 from monitor.app.push import REFUSED
+from monitor.app.standard_status import missed_standard
 from monitor.app.unmatched_labels import unmatched_labels
 from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
@@ -102,6 +103,8 @@ class StoreCollector(Collector):
             samples.unmatched(scrape, name, unmatched_labels(self._store, name))
             overdue = tally.overdue(deployment.labels, memory.arrivals.curve.settled)
             scrape.add("labels_overdue_batches", overdue, name)
+            missed = missed_standard(self._store, deployment)
+            scrape.add("performance_not_restored", float(missed is not None and missed.lasting), name)
 
     def _model(self, scrape: Scrape, name: str, metric: str) -> None:
         waits = self._store.alias(name, Alias.CANDIDATE) is not None

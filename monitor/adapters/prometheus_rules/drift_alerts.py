@@ -38,6 +38,7 @@ class DriftAlerts:
             yield self._drift(
                 "PerformanceDegraded", Channel.PERFORMANCE, "the model has got worse", severity=Severity.CRITICAL
             )
+            yield self._not_restored()
             yield self._estimated()
         if self.deployment.detect.rule == "budget":
             yield from self._budget()
@@ -107,6 +108,23 @@ class DriftAlerts:
             expr += f"\nunless on ({self._series.by}) {self._verdict(Channel.PREDICTIONS)}"
         what = "the scores have moved, and not as other class shares would move them"
         return self._drift("PredictionDrift", Channel.LABELS, what, expr=expr)
+
+    def _not_restored(self) -> Alert:
+        """A promotion closes the alarm that it answers; whether it has mended anything is another question."""
+        lasting = f"{self._series.highest('performance_not_restored')} == 1"
+        return Alert(
+            name="PerformanceNotRestored",
+            expr=f"{lasting}\nunless on ({self._series.by}) {self._verdict(Channel.PERFORMANCE)}",
+            severity=Severity.WARNING,
+            hold=self.config.hold,
+            keep=self.config.keep,
+            labels={"channel": Channel.PERFORMANCE.value},
+            summary=f"{self.deployment.name}: performance is not what it was, and no alarm says so any more",
+            description=(
+                "It got worse, and the versions promoted since do not bring it back. "
+                f"`monitor status {self.deployment.name}` has the numbers."
+            ),
+        )
 
     def _estimated(self) -> Alert:
         """The whole interval is worse than the floor, or, without one, than what was held out by `min_loss_increase`.

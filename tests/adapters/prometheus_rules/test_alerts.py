@@ -42,6 +42,7 @@ LABELS = {
     "PredictionDrift": {"severity": "warning", "deployment": "prices"},
     "LabelShift": {"severity": "warning", "deployment": "prices", "channel": "labels"},
     "PerformanceDegraded": {"severity": "critical", "deployment": "prices", "channel": "performance"},
+    "PerformanceNotRestored": {"severity": "warning", "deployment": "prices", "channel": "performance"},
     "EstimatedPerformanceDegraded": {"severity": "warning", "deployment": "prices"},
     "LabelsLate": {"severity": "warning", "deployment": "prices"},
     "LabelsHeld": {"severity": "warning", "deployment": "prices"},
@@ -276,6 +277,19 @@ TIMELINES: dict[str, tuple[Timeline, ...]] = {
         seen(verdict("performance")),
         Timeline(title="no labels yet", series={verdict("performance", "insufficient_data"): "1x99"}, silent=("5m",)),
     ),
+    "PerformanceNotRestored": (
+        Timeline(
+            title="later versions do as badly, then well again",
+            series={metric("performance_not_restored"): "0x8 1x40 0x40"},
+            silent=("2m", "4m", "23m"),
+            fires=("5m", "12m", "20m"),
+        ),
+        Timeline(
+            title="it is told once",
+            series={metric("performance_not_restored"): "1x100", verdict("performance"): "1x100"},
+            silent=("5m", "20m"),
+        ),
+    ),
     "EstimatedPerformanceDegraded": (
         Timeline(
             title="the whole interval is below the floor of 0.6",
@@ -469,7 +483,7 @@ def test_a_refused_configuration_may_be_right_and_take_a_restart():
 
 def test_what_a_channel_may_cause_decides_who_is_told():
     channels = dict.fromkeys(("inputs", "predictions", "labels", "performance"), "log")
-    of_performance = {"PerformanceDegraded", "EstimatedPerformanceDegraded"}
+    of_performance = {"PerformanceDegraded", "PerformanceNotRestored", "EstimatedPerformanceDegraded"}
     of_channels = {"DataDrift", "PredictionDrift", "LabelShift"} | of_performance
     assert names() - names(detect={"channels": channels}) == of_channels
     for channel, expected in {"inputs": {"DataDrift"}, "performance": of_performance}.items():
