@@ -125,10 +125,19 @@ def read_table(path: Path | str, schema: Schema, *, require_label: bool) -> Vali
 def read_content(path: str, key: str) -> bytes:
     """All bytes of one file, local or by URL. Raises SourceError naming the path and the setting `key` it is from."""
     with _translated(path, key):
-        fs, at = fsspec.core.url_to_fs(path)
+        fs, at = _file_system(path, path, key)
         with fs.open(at, "rb") as file:
             content: bytes = file.read()
     return content
+
+
+def _file_system(url: str, configured: str, key: str) -> tuple[Any, str]:
+    """And the path in it. Raises ConfigError for one that is not known, or whose package is not installed."""
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as exc:
+        raise ConfigError(f"{key}: {configured}: {exc}") from exc
+    return fs, str(path)
 
 
 def _seen(content: bytes, file: str, timestamp: str, timezone: str | None, latest: datetime) -> Window | None:
@@ -152,11 +161,8 @@ class _Files:
         self._pattern = FilePattern.parse(path, timezone=timezone, key=key)
         fixed = self._pattern.fixed
         self._start = fixed if "://" in path or Path(path).is_absolute() else f"{project.resolve().as_posix()}/{fixed}"
-        try:
-            self._fs, root = fsspec.core.url_to_fs(self._start)
-        except (ImportError, ValueError) as exc:
-            raise ConfigError(f"{key}: {path}: {exc}") from exc
-        self._root = str(root).rstrip("/")
+        self._fs, root = _file_system(self._start, path, key)
+        self._root = root.rstrip("/")
         self._kept: tuple[Delivery, bytes] | None = None
 
     def deliveries(self, is_settled: IsSettled | None) -> list[Delivery]:

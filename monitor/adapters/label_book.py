@@ -57,9 +57,7 @@ class ParquetLabelBook:
         self._deliveries = PackedNames()
         self._pending = PendingLabels()
         self._tallies = Tallies()
-        self._gone: Hashes = np.empty(
-            0, np.uint64
-        )  # hashes of ids that had a label in batches which are not collected any more
+        self._gone: Hashes = np.empty(0, np.uint64)  # of ids that had a label in a batch that is not collected now
         self._touched: set[str] = set()  # batches of which another revision may be recorded
 
     def stage(self, delivery: str, labels: pa.Table, *, arrival: datetime) -> None:

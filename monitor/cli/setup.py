@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from monitor.config.deployment import Deployment
     from monitor.config.settings import Settings
 
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
 
 def check_config(session: Session) -> None:
     """Read the whole configuration and say what a start would find wrong with it; nothing is made or changed."""
@@ -27,13 +30,15 @@ def check_config(session: Session) -> None:
     settings = load_settings(session.config_folder)
     store, errors, warnings = _existing_store(settings, session.config_folder)
     checks = [partial(_can_be_made, settings)]
+    trained = partial(_may_be_trained, store, asked=not errors and not warnings)
     with ExitStack() as stack:
         if store is not None:
             stack.callback(store.close)
             checks.append(partial(_fits_champion, store))
+        checks.append(partial(_can_be_trained, settings, trained))
         good, wrong = _read_all(session.config_folder, checks)
+        warnings += [line for deployment in good for line in _doubts(settings, deployment, trained)]
     errors += wrong
-    warnings += [line for deployment in good for line in _doubts(settings, deployment)]
     if not good and not errors:
         warnings.append(f"{session.config_folder / 'deployments'}: no deployments; `monitor init FILE` writes one")
     if session.json:
@@ -57,14 +62,20 @@ def _read_all(folder: Path, checks: Sequence[Callable[[Deployment], None]]) -> t
     good: list[Deployment] = []
     errors: list[str] = []
     for file in sorted((folder / "deployments").glob("*.yaml")):
-        try:
-            deployment = load_deployment(file)
-            for check in checks:
-                check(deployment)
-            good.append(deployment)
-        except ConfigError as exc:
-            errors += [line if line.startswith(str(file)) else f"{file}: {line}" for line in str(exc).splitlines()]
+        deployment, found = _tried(load_deployment, file)
+        if deployment is not None:
+            found += [line for check in checks for line in _tried(check, deployment)[1]]
+            good += [] if found else [deployment]
+        errors += [line if line.startswith(str(file)) else f"{file}: {line}" for line in found]
     return good, errors
+
+
+def _tried(call: Callable[[_Given], _Made], given: _Given) -> tuple[_Made | None, list[str]]:
+    """What it returned, or what is wrong."""
+    try:
+        return call(given), []
+    except ConfigError as exc:
+        return None, str(exc).splitlines()
 
 
 def _existing_store(settings: Settings, folder: Path) -> tuple[Store | None, list[str], list[str]]:
@@ -83,6 +94,29 @@ def _fits_champion(store: Store, deployment: Deployment) -> None:
     from monitor.app.contract import check_deployed
 
     check_deployed(store, deployment)
+
+
+def _may_be_trained(store: Store | None, name: str, *, asked: bool) -> bool:
+    """Whether a deployment has a champion. It may have when the store cannot be asked, which is told then."""
+    from monitor.app.versions import champion_manifest
+
+    return not asked or (store is not None and champion_manifest(store, name) is not None)
+
+
+def _can_be_trained(settings: Settings, trained: Callable[[str], bool], deployment: Deployment) -> None:
+    """Without a champion the first pass begins with a training."""
+    if not trained(deployment.name) and (wrong := _wrong_with_training(settings, deployment)):
+        raise ConfigError("\n".join(wrong))
+
+
+def _wrong_with_training(settings: Settings, deployment: Deployment) -> list[str]:
+    from monitor.adapters.training_file import training_file_problems
+
+    schema, training = deployment.schema_value, deployment.training
+    if training is None or schema.label is None:
+        return []
+    place = training.path if "://" in training.path else settings.path(training.path)
+    return training_file_problems(place, schema, schema.label)
 
 
 def _can_be_made(settings: Settings, deployment: Deployment) -> None:
@@ -106,7 +140,7 @@ def _can_be_made(settings: Settings, deployment: Deployment) -> None:
     ).make()
 
 
-def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
+def _doubts(settings: Settings, deployment: Deployment, trained: Callable[[str], bool]) -> Iterator[str]:
     """What may still come into being: files and folders that are not there now."""
     from monitor.domain.candidates import is_own, own_file
 
@@ -119,8 +153,8 @@ def _doubts(settings: Settings, deployment: Deployment) -> Iterator[str]:
     anchor = deployment.gate.anchor.path
     if anchor is not None and _missing(settings, anchor):
         yield f"{deployment.name}: gate.anchor.path {settings.path(anchor)} is not there"
-    if deployment.training is not None and _missing(settings, deployment.training.path):
-        yield f"{deployment.name}: training.path {settings.path(deployment.training.path)} is not there"
+    if trained(deployment.name):  # attempts to retrain read it, too
+        yield from (f"{deployment.name}: {wrong}" for wrong in _wrong_with_training(settings, deployment))
     if deployment.batches.path is not None and _missing(settings, deployment.batches.path):
         yield f"{deployment.name}: the folder of batches.path {deployment.batches.path} is not there"
     labels = deployment.labels

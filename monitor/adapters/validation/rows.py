@@ -21,6 +21,7 @@ from monitor.app.ports import Validated
 from monitor.domain.batch import Window
 from monitor.domain.quarantine import FileReason, RowReason
 from monitor.domain.schema import Kind, Label, Schema
+from monitor.errors import DataError
 
 _SHOWN_COLUMNS = 10
 
@@ -41,14 +42,10 @@ def validate_rows(
     float64). `require_label` refuses rows without it. Rows outside `window` or after `latest` are refused.
     Raises DataError when the file as a whole cannot be used.
     """
-    names = _wanted(schema, label)
-    array_names = schema.columns_of(Kind.IMAGE, Kind.VECTOR)
-    optional = [label.name] if label and not require_label else []
-    optional += [schema.control] if schema.control and label else []  # rows to train on may lack it
-    private = bool(schema.private)
+    names, private = _wanted(schema, label), bool(schema.private)
     with discreet(names, private=private):
-        raw = read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
-        check_columns(raw, [n for n in names if n not in optional])
+        raw = _decoded(content, file, schema, names)
+        check_columns(raw, _required(schema, label, require_label=require_label))
     held = {column.name: column for column in raw.frame.get_columns()}
     typed = {name: _typed(held[name], raw.file, schema, label) for name in names if name in held}
     rejections = Rejections(raw.frame.height)
@@ -76,6 +73,27 @@ def validate_rows(
     )
 
 
+def refusals(content: bytes, file: str, schema: Schema, label: Label) -> list[DataError]:
+    """All for which `validate_rows` refuses a file of labelled rows as a whole; it raises the first of them."""
+    names, found = _wanted(schema, label), []
+    try:
+        with discreet(names, private=bool(schema.private)):
+            raw = _decoded(content, file, schema, names)
+    except DataError as exc:
+        return [exc]
+    try:
+        with discreet(names, private=bool(schema.private)):
+            check_columns(raw, _required(schema, label, require_label=True))
+    except DataError as exc:
+        found.append(exc)
+    for column in raw.frame.get_columns():
+        try:
+            _typed(column, file, schema, label)
+        except DataError as exc:
+            found.append(exc)
+    return found
+
+
 def check_columns(raw: RawTable, required: Sequence[str]) -> None:
     """Raise DataError naming the columns that are not there, with the nearest that are."""
     absent = [name for name in required if name not in raw.columns]
@@ -101,6 +119,17 @@ def parsing_notes(raw: RawTable, names: Sequence[str]) -> tuple[str, ...]:
 def _wanted(schema: Schema, label: Label | None) -> list[str]:
     roles = (schema.id, schema.timestamp, *schema.features, *schema.scores.values(), schema.control)
     return [name for name in (*roles, label.name if label else None) if name is not None]
+
+
+def _required(schema: Schema, label: Label | None, *, require_label: bool) -> list[str]:
+    """Rows to train on may lack the control column, other rows the label."""
+    optional = (schema.control if label else None, label.name if label and not require_label else None)
+    return [name for name in _wanted(schema, label) if name not in optional]
+
+
+def _decoded(content: bytes, file: str, schema: Schema, names: Sequence[str]) -> RawTable:
+    array_names = schema.columns_of(Kind.IMAGE, Kind.VECTOR)
+    return read_raw(content, file, scalars=[n for n in names if n not in array_names], arrays=array_names)
 
 
 def _typed(column: pl.Series, file: str, schema: Schema, label: Label | None) -> Typed:
