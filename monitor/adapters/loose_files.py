@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +47,20 @@ def read_loose(file: Path, *, private: bool = False) -> pl.DataFrame:
         raise SourceError(f"{file}: cannot be read: {exc.strerror or str(exc).split(' (os error')[0]}") from exc
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
         said = WITHHELD if private else (str(exc).splitlines() or [type(exc).__name__])[0]
-        raise DataError(f"cannot be read as {suffix.removeprefix('.')}: {said}", file=str(file)) from exc
+        row = _first_too_long(file) if suffix in CSV else None
+        raise DataError(f"cannot be read as {suffix.removeprefix('.')}: {said}", file=str(file), row=row) from exc
+
+
+def _first_too_long(file: Path) -> int | None:
+    """1-based row of a CSV file with more cells than its header; None without one, or when it cannot be told."""
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8", newline="") as text:
+            rows = csv.reader(text)
+            width = len(next(rows, []))
+            return next((number for number, cells in enumerate(rows, 1) if len(cells) > width), None)
+    except (OSError, UnicodeDecodeError, csv.Error, zlib.error, EOFError):
+        return None
 
 
 def guess_schema(frame: pl.DataFrame, ignore: Collection[str] = ()) -> Guess:

@@ -55,11 +55,26 @@ def numbers(values: Any, name: str) -> npt.NDArray[np.float64]:
     kind = arrow.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
             or pa.types.is_decimal(kind) or pa.types.is_null(kind)):  # fmt: skip
-        raise DataError(f"expected numbers, found {kind}", column=name)
+        raise DataError(f"expected numbers, found {kind}", column=name, row=_first_that_is_none(arrow))
     if pa.types.is_boolean(kind) or pa.types.is_float16(kind):
         arrow = arrow.cast(pa.uint8() if pa.types.is_boolean(kind) else pa.float32())
     converted: npt.NDArray[np.float64] = arrow.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return converted
+
+
+def _first_that_is_none(arrow: Any) -> int | None:
+    """1-based row of the first cell that reads as no number, of text alone."""
+    if not (pa.types.is_string(arrow.type) or pa.types.is_large_string(arrow.type)):
+        return None
+    return next((row for row, cell in enumerate(arrow.to_pylist(), 1) if cell is not None and not _reads(cell)), None)
+
+
+def _reads(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def codes(values: Any, name: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,24 @@ def test_a_missing_column_names_file_and_column(monitor: Monitor, reference: Pat
     said = monitor("compare", reference, tmp_path / "current.parquet")
     assert said.code == 1
     assert f"{tmp_path / 'current.parquet'}: column 'price': the column is missing" in said.err
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_row(monitor: Monitor, reference: Path, tmp_path: Path):
+    current = frame(200).with_columns(price=pl.lit("1.5")).with_row_index("n")
+    current = current.with_columns(price=pl.when(pl.col("n") == 41).then(pl.lit("dear")).otherwise("price"))
+    current.drop("n").write_csv(tmp_path / "current.csv")
+    said = monitor("compare", reference, tmp_path / "current.csv")
+    assert (said.code, said.out) == (1, "")
+    assert f"{tmp_path / 'current.csv'}: column 'price', row 42: expected numbers" in said.err
+
+
+@pytest.mark.parametrize("name", ["long.csv", "long.csv.gz"])
+def test_a_row_with_too_many_cells_is_named(monitor: Monitor, reference: Path, tmp_path: Path, name: str):
+    content = b'a,b\n1,"x\ny"\n2,z\n3,z,4\n'
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    said = monitor("compare", reference, tmp_path / name)
+    assert (said.code, said.out) == (1, "")
+    assert f"{tmp_path / name}, row 3: cannot be read as csv" in said.err
 
 
 @pytest.mark.parametrize(
