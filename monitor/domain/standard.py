@@ -37,13 +37,15 @@ class WindowLoss:
 class Standard:
     """The loss per row that `version` promised, and the standard error of that.
 
-    `missed_since`: the batch from which on performance is known to be worse, empty while it is not. `windows`: rows and
-    mean loss of the last windows since then that no alarm stands for, oldest first.
+    `proven`: the last version whose windows were up to it, whatever that one promised. `missed_since`: the batch from
+    which on performance is known to be worse, empty while it is not. `windows`: rows and mean loss of the last windows
+    since then that no alarm stands for, oldest first.
     """
 
     version: int
     loss: float
     error: float
+    proven: int
     missed_since: str = ""
     windows: tuple[tuple[int, float], ...] = ()
 
@@ -73,15 +75,17 @@ def follow(was: Standard | None, seen: WindowLoss, *, min_increase: float) -> St
 
     It is missed from the first alarm on, or from the first window of a version that surely promises less: more loss by
     `min_increase` (relative) and three standard errors besides. It is met again once `WINDOWS` windows without an alarm
-    say so.
+    say so, which counts more than the promise of the version that they are of.
     """
-    now = was or Standard(version=seen.version, loss=seen.promised.mean, error=_error(seen.promised))
+    now = was or Standard(
+        version=seen.version, loss=seen.promised.mean, error=_error(seen.promised), proven=seen.version
+    )
     if not now.missed_since:
-        missed = seen.alarm or _promises_less(now, seen, min_increase)
+        missed = seen.alarm or (seen.version != now.proven and _promises_less(now, seen, min_increase))
         return replace(now, missed_since=seen.batch) if missed else now
     windows = () if seen.alarm else (*now.windows, (seen.loss.n, seen.loss.mean))
     now = replace(now, windows=windows[-WINDOWS:])
-    return replace(now, missed_since="", windows=()) if now.restored(min_increase) else now
+    return replace(now, missed_since="", windows=(), proven=seen.version) if now.restored(min_increase) else now
 
 
 def _promises_less(standard: Standard, seen: WindowLoss, min_increase: float) -> bool:

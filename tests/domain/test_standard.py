@@ -49,6 +49,8 @@ def test_an_alarm_begins_it_and_a_promotion_does_not_end_it():
     assert (five.restored(MARGIN), five.loss, five.version) == (False, 0.4, 1)
     met = after(*[window(0.43, promised=later, version=3)] * WINDOWS, start=five)
     assert (met.missed_since, met.windows, met.loss) == ("", (), 0.4)
+    assert not after(window(0.43, promised=later, version=3), start=met).missed_since, "what it shows counts"
+    assert after(window(0.43, promised=later, version=4), start=met).missed_since, "what the next one promises"
 
 
 def test_a_version_that_surely_promises_less_begins_it_without_an_alarm():
