@@ -55,6 +55,8 @@ def advance(rt: Runtime, listener: Listener) -> list[BatchRecord]:
         records.append(record)
         listener.record(record)
         _act(rt, listener)
+    if listener.stop():
+        return records  # labels that are due by now come after an attempt that was decided and is still to be made
     champion = rt.champion() or champion
     restate_windows(rt, champion, now)
     expire_daily(rt, now)

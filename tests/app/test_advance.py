@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from monitor.app.advance import Listener
 from monitor.app.retrain_model import Orders
 from monitor.bootstrap import Application, open_application
+from monitor.domain.record import BatchRecord
 from monitor.domain.version import Alias
 from monitor.errors import ConfigError, SourceError
 from tests.support.project import HOUR, START, Project, deployment
@@ -104,6 +107,31 @@ def test_one_by_one_ends_as_the_backlog_did(lived, tmp_path, restart):
             app.close()
             app = opened()
     app.close()
+    assert history(project) == history(lived)
+    assert moves(project) == moves(lived)
+
+
+def test_one_told_to_stop_between_a_decision_and_its_attempt_ends_as_the_backlog_did(lived, tmp_path):
+    """What came due meanwhile counts after the attempt, as it would have without the stop."""
+    decided = next(k for k, record in enumerate(history(lived)) if record["decision"] == "retrain")
+    project, stopped = fresh_copy(lived, tmp_path / "stopped"), threading.Event()
+    for k in range(decided + 1):
+        deliver(lived, project, "incoming", k)
+        deliver(lived, project, "labels", k)
+
+    def stop(record: BatchRecord) -> None:
+        if record.decision == "retrain":
+            stopped.set()
+
+    with open_application(project.config) as app:
+        assert len(app.once(None, Listener(record=stop, stop=stopped.is_set))) == decided + 1
+        assert not app.store.events("tiny", event="attempt"), "it is still to be made"
+    with open_application(project.config) as app:
+        app.once()
+        assert len(app.store.events("tiny", event="attempt")) == 1
+    for k in range(decided + 1, BATCHES):
+        deliver(lived, project, "incoming", k)
+        deliver(lived, project, "labels", k)
     assert history(project) == history(lived)
     assert moves(project) == moves(lived)
 
