@@ -340,10 +340,10 @@ class Application:
         return runtime, push
 
 
-def _labelled_rows(config: Deployment, settings: Settings, log: Log, path: str) -> pa.Table:
-    """Those of a training file that can be used; the others are told of."""
+def _labelled_rows(config: Deployment, settings: Settings, log: Log, path: str, key: str) -> pa.Table:
+    """Those of a file that can be used; the others are told of."""
     place = path if "://" in path else settings.path(path)
-    validated = read_table(place, config.schema_value, require_label=True)
+    validated = read_table(place, key, config.schema_value, require_label=True)
     if refused := validated.rejected.num_rows:
         first = validated.rejected.drop_columns(["content"]).slice(0, 1).to_pylist()[0]
         log.warning("training_rows_rejected", deployment=config.name, path=path, rows=refused, **first)

@@ -112,13 +112,13 @@ class FileLabelSource:
         return validate_labels(content, file, self._columns, self._classes())
 
 
-def read_table(path: Path | str, schema: Schema, *, require_label: bool) -> Validated:
+def read_table(path: Path | str, key: str, schema: Schema, *, require_label: bool) -> Validated:
     """Read and judge one file, local or by URL, as a batch is; the label column comes last when it is there.
 
     `require_label`: a row without label is refused, a file without is a DataError. Raises SourceError when it cannot
-    be read.
+    be read, naming the setting `key` that the path is from.
     """
-    content = read_content(str(path), "training.path")
+    content = read_content(str(path), key)
     return validate_rows(content, str(path), schema, label=schema.label, require_label=require_label)
 
 

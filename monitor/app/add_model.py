@@ -37,7 +37,8 @@ def add_model(rt: Runtime, weights: Path | None, *, code: Path | None, held_out:
     if path is None:
         raise ConfigError(f"{rt.name}: give labelled rows that the model was not fitted on (--held-out FILE)")
     with staging_folder(rt) as folder:
-        manifest = take_in(rt, path, folder / "version", _files_of(rt, weights, code), origin=_ORIGIN)
+        key = "--held-out" if held_out else "training.path"
+        manifest = take_in(rt, path, key, folder / "version", _files_of(rt, weights, code), origin=_ORIGIN)
     now = rt.clock()
     move = AliasMove(
         alias=Alias.CANDIDATE,
@@ -53,12 +54,14 @@ def add_model(rt: Runtime, weights: Path | None, *, code: Path | None, held_out:
     return manifest
 
 
-def take_in(rt: Runtime, path: str, staged: Path, files: tuple[Path, Path] | None, *, origin: str) -> Manifest:
+def take_in(
+    rt: Runtime, path: str, key: str, staged: Path, files: tuple[Path, Path] | None, *, origin: str
+) -> Manifest:
     """Publish a version: `files` (weights and code; None: served elsewhere) and the reference from the rows of `path`.
 
-    It is still to be entered in the store.
+    `key` is where the path is from. The version is still to be entered in the store.
     """
-    rows, label = rt.read_labelled(path), rt.schema.label
+    rows, label = rt.read_labelled(path, key), rt.schema.label
     if label is None:
         raise ConfigError(f"{rt.name}: the schema has no label")
     staged.mkdir()

@@ -205,7 +205,7 @@ def _train_first(rt: Runtime, progress: Progress) -> None:
 def _take_first(rt: Runtime, path: str) -> None:
     """The first version of a model that is served elsewhere: a reference from the rows of `path` and their scores."""
     with staging_folder(rt) as folder:
-        manifest = take_in(rt, path, folder / "version", None, origin="initial")
+        manifest = take_in(rt, path, "training.path", folder / "version", None, origin="initial")
         with rt.transaction() as tx:
             tx.add_version(manifest)
             reason = f"served elsewhere; its scores of {path} are the reference"

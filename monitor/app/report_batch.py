@@ -74,7 +74,7 @@ def _training_rows(rt: Runtime, version: int) -> pa.Table:
             rows += parts[-1].num_rows
     first = TRAINING_FILE in origins or rt.config.model.code is None  # the reference of one served elsewhere
     if not parts and rt.config.training is not None and first:
-        parts.append(rt.read_labelled(rt.config.training.path))
+        parts.append(rt.read_labelled(rt.config.training.path, "training.path"))
     if not parts:
         raise ConfigError(f"{rt.name}: the rows that version {version} was trained on are not here")
     return _sampled(pa.concat_tables(parts, promote_options="permissive"), rt.config.reports.max_rows)

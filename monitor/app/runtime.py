@@ -81,7 +81,7 @@ class Runtime:
     batches: BatchSource
     labels: LabelSource | None
     open_labels: Callable[[Path], LabelSource]  # a source of the one file that an operator points at
-    read_labelled: Callable[[str], pa.Table]  # path → validated rows with the label column; the rest is reported
+    read_labelled: Callable[[str, str], pa.Table]  # path, setting → rows with the label column; the rest is reported
     open_data: Callable[[], tuple[CollectedData, LabelBook]]
     stored_rows: Callable[[str, datetime], pa.Table | None]  # of a batch whose window starts then; takes no lease
     artefacts: Artefacts

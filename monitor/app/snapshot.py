@@ -86,7 +86,7 @@ def _training_part(rt: Runtime, fitted: Mapping[str, int], known: pa.Array) -> l
     training = rt.config.training
     if training is None:
         return []
-    rows = _without(rt.read_labelled(training.path), rt.schema.id, known)
+    rows = _without(rt.read_labelled(training.path, "training.path"), rt.schema.id, known)
     marked = _marked(_ordered(rows, rt.schema), TRAINING_FILE, fitted)
     share = rt.config.gate.anchor.share
     if share == 0 or rt.schema.id is None:
@@ -100,7 +100,7 @@ def _anchor_part(rt: Runtime) -> list[pa.Table]:
     path = rt.config.gate.anchor.path
     if path is None:
         return []
-    return [_marked(_ordered(rt.read_labelled(path), rt.schema), ANCHOR_FILE, {}, anchor=True)]
+    return [_marked(_ordered(rt.read_labelled(path, "gate.anchor.path"), rt.schema), ANCHOR_FILE, {}, anchor=True)]
 
 
 def _ids(rt: Runtime, parts: list[pa.Table]) -> pa.Array:

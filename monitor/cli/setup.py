@@ -110,13 +110,17 @@ def _can_be_trained(settings: Settings, trained: Callable[[str], bool], deployme
 
 
 def _wrong_with_training(settings: Settings, deployment: Deployment) -> list[str]:
-    from monitor.adapters.training_file import training_file_problems
+    training = deployment.training
+    return [] if training is None else _wrong_with_labelled(settings, deployment, training.path, "training.path")
 
-    schema, training = deployment.schema_value, deployment.training
-    if training is None or schema.label is None:
+
+def _wrong_with_labelled(settings: Settings, deployment: Deployment, path: str, key: str) -> list[str]:
+    from monitor.adapters.labelled_file import labelled_file_problems
+
+    schema = deployment.schema_value
+    if schema.label is None:
         return []
-    place = training.path if "://" in training.path else settings.path(training.path)
-    return training_file_problems(place, schema, schema.label)
+    return labelled_file_problems(path if "://" in path else settings.path(path), key, schema, schema.label)
 
 
 def _can_be_made(settings: Settings, deployment: Deployment) -> None:
@@ -151,10 +155,10 @@ def _doubts(settings: Settings, deployment: Deployment, trained: Callable[[str],
         if is_own(name) and not settings.path(own_file(name)).is_file():
             yield f"{deployment.name}: retrain.candidates: {settings.path(own_file(name))} is not there"
     anchor = deployment.gate.anchor.path
-    if anchor is not None and _missing(settings, anchor):
-        yield f"{deployment.name}: gate.anchor.path {settings.path(anchor)} is not there"
+    found = [] if anchor is None else _wrong_with_labelled(settings, deployment, anchor, "gate.anchor.path")
     if trained(deployment.name):  # attempts to retrain read it, too
-        yield from (f"{deployment.name}: {wrong}" for wrong in _wrong_with_training(settings, deployment))
+        found += _wrong_with_training(settings, deployment)
+    yield from (f"{deployment.name}: {wrong}" for wrong in found)
     if deployment.batches.path is not None and _missing(settings, deployment.batches.path):
         yield f"{deployment.name}: the folder of batches.path {deployment.batches.path} is not there"
     labels = deployment.labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -133,7 +134,7 @@ def test_urls(scheme, tmp_path):
     assert source.read(delivery, now=NOON + timedelta(days=1)).rows.num_rows == 2
     with pytest.raises(SourceError, match=r"no such file or folder; create it, or correct `batches\.path`"):
         batches(Path("/nowhere"), f"{base}/gone/*.parquet").deliveries()
-    assert read_table(f"{base}/sub/a.parquet", SCHEMA, require_label=True).rows.num_rows == 2
+    assert read_table(f"{base}/sub/a.parquet", "training.path", SCHEMA, require_label=True).rows.num_rows == 2
 
 
 def test_an_unknown_protocol_is_a_configuration_error():
@@ -260,11 +261,12 @@ def test_labels_need_an_id_and_a_label(tmp_path):
         FileLabelSource("l/*.csv", LabelsConfig(path="l/*.csv"), Schema(features={"x": "numeric"}), tmp_path, tuple)
 
 
-def test_a_training_file_that_is_not_there_is_a_source_error(tmp_path):
+@pytest.mark.parametrize("key", ["training.path", "gate.anchor.path", "--held-out"])
+def test_a_labelled_file_that_is_not_there_is_a_source_error_naming_the_setting(tmp_path, key):
     with pytest.raises(
-        SourceError, match=r"gone\.parquet: no such file or folder; create it, or correct `training\.path`"
+        SourceError, match=rf"gone\.parquet: no such file or folder; create it, or correct `{re.escape(key)}`"
     ):
-        read_table(tmp_path / "gone.parquet", SCHEMA, require_label=True)
+        read_table(tmp_path / "gone.parquet", key, SCHEMA, require_label=True)
 
 
 _OTHER_USER = """

@@ -81,7 +81,7 @@ def test_images_get_the_image_network_and_their_rows_are_read(real_stream, tmp_p
     deployment, _ = propose(file, tmp_path)
     assert deployment.model.code == Path("models/image_network.py")
     assert deployment.schema_.features["image"] is Kind.IMAGE
-    found = read_table(file, deployment.schema_value, require_label=True)
+    found = read_table(file, "training.path", deployment.schema_value, require_label=True)
     assert found.rows.num_rows == 18_000
     assert found.rejected.num_rows == 0
 
@@ -121,7 +121,7 @@ def test_a_small_file_with_traps_in_every_format(tmp_path, suffix):
     assert "calendar" in line(text, "# week:")
     assert "a likely leak: it gives 'label' away" in line(text, "# verdict:")
     assert "# segments: [stars, 'yes']" in text
-    found = read_table(file, deployment.schema_value, require_label=True)
+    found = read_table(file, "training.path", deployment.schema_value, require_label=True)
     assert found.rows.num_rows == 200
     assert found.rejected.num_rows == 0
 

@@ -61,7 +61,14 @@ def test_check_config_says_ok_and_what_is_not_there_yet(monitor: Monitor, fresh:
     fresh.configure({"retrain": {"candidates": ["mine.py:mine"]}, "gate": {"anchor": {"path": "trusted.parquet"}}})
     warnings = monitor("-c", fresh.config, "check-config", "--json").json["warnings"]
     assert warnings[0] == f"tiny: retrain.candidates: {fresh.folder / 'mine.py'} is not there"
-    assert warnings[1] == f"tiny: gate.anchor.path {fresh.folder / 'trusted.parquet'} is not there"
+    assert warnings[1] == (
+        f"tiny: gate.anchor.path: {fresh.folder / 'trusted.parquet'}: no such file or folder; create it, or correct "
+        "`gate.anchor.path`"
+    )
+    rows = pq.read_table(fresh.folder / "training.parquet")
+    pq.write_table(rows.drop_columns(["y"]), fresh.folder / "trusted.parquet")
+    warnings = monitor("-c", fresh.config, "check-config", "--json").json["warnings"]
+    assert f"{fresh.folder / 'trusted.parquet'}, column 'y': missing column" in warnings[1]
 
 
 def test_check_config_lists_every_error_of_every_file(monitor: Monitor, fresh: Project):
@@ -91,7 +98,7 @@ def with_column(name: str, values: Callable[[pa.Table], pa.Array]) -> Callable[[
 # what: the rows made into something else, or into bytes, or None for no file; then all errors, by a part of each
 SPOILT: dict[str, tuple[Any, ...]] = {
     "no file": (lambda rows: None, ": no such file or folder; create it, or correct `training.path`"),
-    "no rows": (lambda rows: rows.slice(0, 0), ": no row can be trained on"),
+    "no rows": (lambda rows: rows.slice(0, 0), ": no row can be used"),
     "cut off": (lambda rows: b"PAR1" + bytes(40), ": truncated Parquet"),
     "no label": (without("y"), ", column 'y': missing column 'y'"),
     "no features": (without("a", "colour"), ", column 'a': missing column 'a', 'colour'"),
@@ -109,7 +116,7 @@ SPOILT: dict[str, tuple[Any, ...]] = {
     ),
     "no labels": (
         with_column("y", lambda rows: pa.nulls(rows.num_rows, pa.string())),
-        ": no row can be trained on; first: column 'y', row 1: ",
+        ": no row can be used; first: column 'y', row 1: ",
     ),
     "other classes": (
         with_column("y", lambda rows: pa.array(["up", "down"] * (rows.num_rows // 2))),

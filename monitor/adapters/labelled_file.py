@@ -1,4 +1,4 @@
-"""Whether a first model can be trained from a file, as far as the file alone can tell."""
+"""Whether a file of labelled rows that the configuration names can be used, as far as the file alone can tell."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from monitor.domain.labels import classes_of
 from monitor.domain.schema import Label, Schema
 from monitor.errors import ConfigError, DataError, SourceError
 
-_KEY = "training.path"
 
+def labelled_file_problems(path: Path | str, key: str, schema: Schema, label: Label) -> list[str]:
+    """What is wrong with it, each thing with the setting `key`, file and column; none when it can be used.
 
-def training_file_problems(path: Path | str, schema: Schema, label: Label) -> list[str]:
-    """What is wrong with it, each thing with file and column; none when the first training can begin.
-
-    The file is read as the training would read it. Single rows that are refused are no problem as long as others stay.
+    It is read as an attempt to train would read it. Single rows that are refused are no problem as long as others stay.
     """
     file = str(path)
     try:
-        content = read_content(file, _KEY)
+        content = read_content(file, key)
     except (SourceError, ConfigError) as exc:
-        return [f"{_KEY}: {str(exc).removeprefix(f'{_KEY}: ')}"]
+        return [f"{key}: {str(exc).removeprefix(f'{key}: ')}"]
     found = [str(refused) for refused in refusals(content, file, schema, label)]
     found = found or _unusable(validate_rows(content, file, schema, label=label, require_label=True), file, label)
-    return [f"{_KEY}: {problem}" for problem in found]
+    return [f"{key}: {problem}" for problem in found]
 
 
 def _unusable(validated: Validated, file: str, label: Label) -> list[str]:
     if not validated.rows.num_rows:
         first = validated.rejected.slice(0, 1).to_pylist()
         why = [f"; first: column {row['column']!r}, row {row['row']}: {row['detail']}" for row in first]
-        return [f"{file}: no row can be trained on{''.join(why)}"]
+        return [f"{file}: no row can be used{''.join(why)}"]
     try:
         if label.is_class:
             classes_of(validated.rows.column(label.name).to_pylist(), label)
