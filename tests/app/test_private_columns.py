@@ -144,7 +144,7 @@ def refused_training(app: Application, errors: list[str]) -> None:
     file = app.settings.project / "bad-training.csv"
     arrow_csv.write_csv(bad, file)
     try:
-        app.runtime("tiny").read_labelled(str(file))
+        app.runtime("tiny").read_labelled(str(file), "training.path")
     except MonitorError as exc:
         errors.append(str(exc))
 
