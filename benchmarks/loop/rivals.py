@@ -45,9 +45,9 @@ class Recorded:
         schema = Deployment.model_validate(cut.deployment).schema_value
         label = schema.label
         assert label is not None
-        tables = [read_table(cut.pieces.training, schema, require_label=True).rows]
+        tables = [read_table(cut.pieces.training, "training.path", schema, require_label=True).rows]
         for file in sorted(Path(cut.pieces.incoming).parent.glob("*.parquet")):
-            rows = read_table(file, schema, require_label=False).rows
+            rows = read_table(file, "batches.path", schema, require_label=False).rows
             known = pq.read_table(Path(cut.pieces.labels).parent / file.name).column(label.name)
             tables.append(rows.append_column(label.name, known.cast(tables[0].column(label.name).type)))
         table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
