@@ -251,11 +251,9 @@ class ParquetLabelBook:
             self._place(batch, labels[mine], ids.take(pa.array(mine)), own_ids, check=check)
         elsewhere = np.ones(len(ids), bool)
         elsewhere[at] = False
-        self._wait(labels[elsewhere], hash_ids(ids.filter(pa.array(elsewhere))))
-
-    def _wait(self, labels: Labels, hashes: Hashes) -> None:
-        labels["row"][np.isin(hashes, self._gone)] = GONE  # for a count: a hash that two ids share does no harm
-        self._pending.wait(labels, hashes)
+        waiting, hashes = labels[elsewhere], hash_ids(ids.filter(pa.array(elsewhere)))
+        waiting["row"][np.isin(hashes, self._gone)] = GONE  # for a count: a hash that two ids share does no harm
+        self._pending.wait(waiting, hashes)
 
     def _place(self, batch: str, labels: Labels, ids: pa.Array, own_ids: pa.Array, *, check: bool) -> None:
         """Pend labels whose rows are in `batch`, now that their row and moment are known."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.app.json_state import load_json, save_json
 from monitor.app.ports import States, Transaction
 from monitor.domain.standard import Standard
 
@@ -15,13 +15,13 @@ _KEY = "standard"
 
 
 def load_standard(states: States, deployment: str) -> Standard | None:
-    body = states.state(deployment, _KEY)
-    return Standard.from_dict(json.loads(body)) if body else None
+    plain = load_json(states, deployment, _KEY)
+    return None if plain is None else Standard.from_dict(plain)
 
 
 def save_standard(tx: Transaction, deployment: str, standard: Standard | None) -> None:
     """None: the champion of the next judged window sets it anew."""
-    tx.put_state(deployment, _KEY, b"" if standard is None else json.dumps(standard.to_dict()).encode())
+    save_json(tx, deployment, _KEY, None if standard is None else standard.to_dict())
 
 
 def turn(was: Standard | None, now: Standard, batch: str) -> Entry | None:

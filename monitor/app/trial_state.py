@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from monitor.app.json_state import load_json, save_json
 from monitor.app.ports import States, Transaction
 from monitor.domain.trial import Trial
 
@@ -11,10 +10,10 @@ _KEY = "trial"
 
 
 def load_trial(states: States, deployment: str) -> Trial | None:
-    body = states.state(deployment, _KEY)
-    return Trial.from_dict(json.loads(body)) if body else None
+    plain = load_json(states, deployment, _KEY)
+    return None if plain is None else Trial.from_dict(plain)
 
 
 def save_trial(tx: Transaction, deployment: str, trial: Trial | None) -> None:
     """None: there is none any more."""
-    tx.put_state(deployment, _KEY, b"" if trial is None else json.dumps(trial.to_dict()).encode())
+    save_json(tx, deployment, _KEY, None if trial is None else trial.to_dict())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
+from monitor.app.json_state import load_json, save_json
 from monitor.app.ports import States, Transaction, Unmatched
 from monitor.app.runtime import Runtime
 
@@ -13,16 +13,14 @@ _UNMATCHED = "unmatched_labels"
 
 def unmatched_labels(states: States, deployment: str) -> Unmatched:
     """As the last pass has left them."""
-    body = states.state(deployment, _UNMATCHED)
-    if body is None:
+    plain = load_json(states, deployment, _UNMATCHED)
+    if plain is None:
         return Unmatched()
-    plain = json.loads(body)
     return Unmatched(rows=plain["rows"], since=plain["since"] and datetime.fromisoformat(plain["since"]))
 
 
 def save_unmatched(tx: Transaction, deployment: str, found: Unmatched) -> None:
-    plain = {"rows": found.rows, "since": found.since and found.since.isoformat()}
-    tx.put_state(deployment, _UNMATCHED, json.dumps(plain).encode())
+    save_json(tx, deployment, _UNMATCHED, {"rows": found.rows, "since": found.since and found.since.isoformat()})
 
 
 def keep_unmatched(rt: Runtime) -> None:

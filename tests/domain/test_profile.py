@@ -26,7 +26,7 @@ def profile_of(drawn):
     return REFERENCE.profile(table)
 
 
-def same(one, other):
+def assert_same(one, other):
     """Counts exactly, moments and sums up to rounding."""
     assert one.rows == other.rows
     a, b = one.columns["x"], other.columns["x"]
@@ -45,16 +45,16 @@ def same(one, other):
 
 @given(rows, rows)
 def test_merging_equals_one_pass(a, b):
-    same(profile_of(a) + profile_of(b), profile_of(a + b))
+    assert_same(profile_of(a) + profile_of(b), profile_of(a + b))
 
 
 @given(rows, rows, rows)
 def test_merging_is_a_commutative_monoid(a, b, c):
     a, b, c = map(profile_of, (a, b, c))
-    same((a + b) + c, a + (b + c))
-    same(a + b, b + a)
-    same(a + REFERENCE.empty_profile(), a)
-    same(REFERENCE.empty_profile() + a, a)
+    assert_same((a + b) + c, a + (b + c))
+    assert_same(a + b, b + a)
+    assert_same(a + REFERENCE.empty_profile(), a)
+    assert_same(REFERENCE.empty_profile() + a, a)
 
 
 @given(rows, rows)
@@ -74,6 +74,6 @@ def test_unseen_levels_are_bounded_and_still_merge():
     parts = [profile_of(chunk) for chunk in chunks]
     whole = profile_of([row for chunk in chunks for row in chunk])
     merged = parts[2] + (parts[0] + parts[1])
-    same(merged, whole)
+    assert_same(merged, whole)
     assert len(whole.columns["c"].unseen) == 100
     assert whole.columns["c"].n_unseen == 240

@@ -250,6 +250,7 @@ def test_a_changed_schedule_counts_from_now(daemon: Daemon):
     daemon.hangs_up()
     until(lambda: "monitor_pass_started_timestamp_seconds" not in daemon.metrics())
     name = project.add_batch()
+    assert name not in daemon.batches()
     project.configure({**QUIET, "schedule": {"every": "1s"}})
     daemon.hangs_up()
     until(lambda: name in daemon.batches())
