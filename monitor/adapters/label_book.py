@@ -34,7 +34,8 @@ from monitor.adapters.label_merge import LABEL, Labels, is_settled, merge_labels
 from monitor.adapters.label_tallies import Tallies, Tally
 from monitor.adapters.pending_labels import GONE, UNKNOWN, PendingLabels
 from monitor.adapters.row_ids import hash_ids
-from monitor.app.ports import CollectedData, LabelCounts, Unmatched
+from monitor.app.ports import CollectedData, LabelCounts
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.packed_names import PackedNames
 
 

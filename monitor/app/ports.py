@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, IsSettled, LedgerEntry, Window
 from monitor.domain.gate import Check, GateRule
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.model import Scores
 from monitor.domain.version import Alias, AliasMove, Manifest
 
@@ -272,14 +273,6 @@ class LabelCounts:
     duplicate: int = 0  # the same label again: no effect
     corrected: int = 0  # another label for an id that had one: the later one counts
     pending: int = 0  # id not collected yet, or not due yet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
-    """Label rows whose id no collected batch has, or had; `since`: when the first of them arrived."""
-
-    rows: int = 0
-    since: datetime | None = None
 
 
 class LabelBook(Protocol):

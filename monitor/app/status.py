@@ -11,7 +11,7 @@ from monitor.app.journal import ATTEMPT, ATTEMPT_BEGUN, Failing, failing
 from monitor.app.label_memory import LabelMemory
 from monitor.app.leases import duty_lease, pass_lease
 from monitor.app.memory import RetrainMemory
-from monitor.app.ports import Store, Unmatched
+from monitor.app.ports import Store
 from monitor.app.standard_status import MissedStandard, missed_standard
 from monitor.app.trial_status import BesideStatus, beside_status
 from monitor.app.unmatched_labels import unmatched_labels
@@ -19,6 +19,7 @@ from monitor.app.versions import champion_manifest
 from monitor.config.deployment import Deployment
 from monitor.config.sources import ScheduleConfig
 from monitor.domain.batch import DeliveryKind, aware
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.label_trust import Standing
 from monitor.domain.verdict import Channel, Verdict
 from monitor.domain.version import Manifest

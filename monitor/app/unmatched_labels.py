@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.app.json_state import load_json, save_json
-from monitor.app.ports import States, Transaction, Unmatched
+from monitor.app.ports import States, Transaction
 from monitor.app.runtime import Runtime
+from monitor.domain.label_arrival import Unmatched
 
 _UNMATCHED = "unmatched_labels"
 

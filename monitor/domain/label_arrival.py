@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,11 @@ class Arrivals:
 
 
 _SUMS = ("waiting", "came", "windows")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """Label rows whose id no collected batch has, or had; `since`: when the first of them arrived."""
+
+    rows: int = 0
+    since: datetime | None = None

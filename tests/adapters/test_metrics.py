@@ -17,10 +17,10 @@ from monitor.adapters.metrics.collector import StoreCollector, registry_of
 from monitor.adapters.metrics.configuration import ConfigCollector
 from monitor.adapters.store.sql_store import SqlStore
 from monitor.app.daemon import Health
-from monitor.app.ports import Unmatched
 from monitor.app.reload import Reloaded
 from monitor.app.unmatched_labels import save_unmatched
 from monitor.domain.batch import DeliveryKind
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.performance_estimate import Assumption
 from monitor.domain.record import ClassShare
 from monitor.domain.verdict import Channel, ColumnFinding, Verdict

@@ -12,7 +12,6 @@ import pytest
 
 from monitor.adapters.expiry import FolderExpiry
 from monitor.app.memory import DetectorMemory, RetrainMemory
-from monitor.app.ports import Unmatched
 from monitor.app.restate import Restating
 from monitor.app.retention import expire
 from monitor.app.retrain_model import Orders
@@ -20,6 +19,7 @@ from monitor.app.runtime import Champion, Runtime
 from monitor.app.unmatched_labels import unmatched_labels
 from monitor.bootstrap import Application, open_application
 from monitor.domain.batch import DeliveryKind
+from monitor.domain.label_arrival import Unmatched
 from monitor.errors import ConfigError, StoreError
 from tests.adapters.small_disk import read_only
 from tests.support.project import Project

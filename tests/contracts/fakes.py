@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from monitor.adapters.process_identity import is_alive
 from monitor.adapters.store.encoding import from_json, to_json
-from monitor.app.ports import CollectedData, LabelCounts, Unmatched
+from monitor.app.ports import CollectedData, LabelCounts
 from monitor.domain.batch import Delivery, DeliveryKind, DeliveryState, LedgerEntry, Window, aware
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.model import Scores
 from monitor.domain.version import Alias, AliasMove, Manifest
 from monitor.errors import BusyError, DataError, StoreError

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from monitor.adapters.label_book import ParquetLabelBook
-from monitor.app.ports import CollectedData, LabelBook, LabelCounts, Unmatched
+from monitor.app.ports import CollectedData, LabelBook, LabelCounts
 from monitor.domain.batch import Window
+from monitor.domain.label_arrival import Unmatched
 from monitor.errors import DataError
 from tests.contracts.fakes import FakeCollectedData, FakeLabelBook, labels_of, rows_of
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from monitor.adapters.metrics.catalogue import Scrape
 from monitor.app.label_memory import LabelMemory
-from monitor.app.ports import Unmatched
 from monitor.config.deployment import Deployment
+from monitor.domain.label_arrival import Unmatched
 from monitor.domain.label_trust import Standing
 from monitor.domain.performance_estimate import Assumption
 from monitor.domain.policy import Decision
